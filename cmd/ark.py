@@ -1,0 +1,5 @@
+"""Launcher for a checkout: `python cmd/ark.py` is `ark`."""
+
+from pkg.cli.ark import main
+
+main()

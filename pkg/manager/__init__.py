@@ -1,0 +1,1 @@
+"""Controllers, operations, leader election, events, health and the order in which they start and stop."""
