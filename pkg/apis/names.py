@@ -1,0 +1,47 @@
+"""Every label, annotation, tag and fixed name that Ark reads or writes; nothing else spells one out."""
+
+from __future__ import annotations
+
+GROUP = "ark.heptio.com"
+VERSION = "v1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+DEFAULT_NAMESPACE = "heptio-ark"
+DEFAULT_LOCATION = "default"
+CONFIG_NAME = "default"
+
+# Labels
+BACKUP_NAME_LABEL = "ark.heptio.com/backup-name"
+BACKUP_UID_LABEL = "ark.heptio.com/backup-uid"
+RESTORE_NAME_LABEL = "ark.heptio.com/restore-name"
+RESTORE_UID_LABEL = "ark.heptio.com/restore-uid"
+RESTORE_LABEL = "ark-restore"  # 0.9's label on every restored object
+SCHEDULE_LABEL = "ark-schedule"
+POD_UID_LABEL = "ark.heptio.com/pod-uid"
+PVC_UID_LABEL = "ark.heptio.com/pvc-uid"
+NODE_LABEL = "ark.heptio.com/node"
+VOLUME_NAMESPACE_LABEL = "ark.heptio.com/volume-namespace"
+
+# Annotations
+BACKUP_VOLUMES_ANNOTATION = "backup.ark.heptio.com/backup-volumes"
+BACKUP_VOLUMES_EXCLUDES_ANNOTATION = "backup.ark.heptio.com/backup-volumes-excludes"
+SNAPSHOT_ANNOTATION_PREFIX = "snapshot.ark.heptio.com/"
+IMPORTED_ANNOTATION = "ark.heptio.com/imported"
+GENERATED_ANNOTATION = "ark.heptio.com/generated"
+SCHEMA_HASH_ANNOTATION = "ark.heptio.com/schema-hash"
+MIRROR_POD_ANNOTATION = "kubernetes.io/config.mirror"
+
+# restic
+CREDENTIALS_SECRET = "ark-restic-credentials"
+PASSWORD_KEY = "repository-password"
+RESTIC_HOST = "ark"
+RESTIC_DAEMONSET = "restic"
+AGENT_POD_LABEL = ("name", "restic")
+
+# Restore helper
+RESTIC_WAIT_CONTAINER = "restic-wait"
+MARKER_VOLUME = "ark-restore"
+MARKER_MOUNT_PATH = "/ark-restore"
+
+# Names that a backup must not have, because its prefix in the bucket would be something else's.
+RESERVED_BACKUP_NAMES = frozenset({"restic", "backups", "restores", "metadata"})
