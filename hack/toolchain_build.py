@@ -2,8 +2,8 @@
 
 A built program lies at `bin/<name>/<key>/<name>` of the cache directory; the key holds its version and a
 digest of everything that decides what comes out, so an existing file is always the right one. A build writes
-into a temporary directory and is renamed into place at its end; it holds a lock that its child process inherits,
-so a second run waits for the first, and even for the compiler of a first run that was killed.
+into a temporary directory and is renamed into place at its end. It holds a lock that its child process
+inherits, so a second run waits for the first, and even for the compiler of a first run that was killed.
 """
 
 import fcntl
