@@ -1,0 +1,107 @@
+"""A real MinIO server with credentials of its own and buckets on demand."""
+
+import os
+import secrets
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pkg.testing.assets import binary
+from pkg.testing.ports import free_port
+from pkg.testing.processes import Process, wait_until
+
+READY_SECONDS = 30
+PROBE = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)"
+
+
+class Minio:
+    """One server with one drive; may be stopped and started again where it was.
+
+    Args:
+        workdir: holds the data and the log.
+        bind_address: where it listens.
+        prefix: command words put before the server, such as `nsenter --net=…`.
+    """
+
+    def __init__(self, workdir: Path, bind_address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+        self.endpoint = f"http://{bind_address}:{free_port(bind_address)}"
+        self.access_key = secrets.token_hex(8)
+        self.secret_key = secrets.token_hex(16)
+        self.data = workdir / "data"
+        self._prefix = tuple(prefix)
+        self.data.mkdir(parents=True, exist_ok=True)
+        address = self.endpoint.removeprefix("http://")
+        console = f"{bind_address}:{free_port(bind_address)}"
+        self.process = Process(
+            "minio",
+            [binary("minio"), "server", "--address", address, "--console-address", console, self.data],
+            log=workdir / "minio.log",
+            prefix=prefix,
+            environment=self._environment(),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("MINIO_")}
+        return {
+            **outside,
+            "MINIO_ROOT_USER": self.access_key,
+            "MINIO_ROOT_PASSWORD": self.secret_key,
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+        }
+
+    def start(self) -> Self:
+        """Start the server and wait until it takes requests."""
+        try:
+            self.process.start()
+            wait_until(
+                self._is_ready,
+                timeout_seconds=READY_SECONDS,
+                what="MinIO to be ready",
+                watched=[self.process],
+            )
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _is_ready(self) -> bool:
+        url = f"{self.endpoint}/minio/health/ready"
+        if self._prefix:
+            command = [*self._prefix, sys.executable, "-c", PROBE, url]
+            return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+    def stop(self) -> None:
+        """Stop the server; its data stay."""
+        self.process.stop()
+
+    def make_bucket(self, name: str) -> str:
+        """Make a bucket, also before the start, and return its name: to MinIO it is a directory."""
+        (self.data / name).mkdir(exist_ok=True)
+        return name
+
+    def write_credentials_file(self, path: Path) -> Path:
+        """Write the root credentials as the AWS tools' INI file; returns its path."""
+        path.touch(mode=0o600)
+        path.write_text(
+            f"[default]\naws_access_key_id = {self.access_key}\naws_secret_access_key = {self.secret_key}\n"
+        )
+        return path
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
