@@ -5,7 +5,6 @@ one address. The certificates and ports are made once, so each process may be ki
 it was.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -131,26 +130,24 @@ class ControlPlane(ClusterAccess):
     def start(self) -> Self:
         """Start what does not run and wait until the control plane is ready."""
         try:
-            for process in self.processes:
+            for process in self.processes[:-1]:
                 process.start()
-            self.wait_ready()
+            self._wait_for("the API server to be ready", "get", "--raw=/readyz")
+            self._processes["kube-scheduler"].start()  # before its roles exist it would back off for seconds
+            service_account = "get", "serviceaccount", "default", "--namespace=default"
+            self._wait_for("the controller manager's first service account", *service_account)
         except BaseException:
             self.stop()
             raise
         return self
 
-    def wait_ready(self, timeout_seconds: float = READY_SECONDS) -> None:
-        """Wait for the API server, and for the controller manager's first work: the default service account."""
-        for what, arguments in (
-            ("the API server to be ready", ("get", "--raw=/readyz")),
-            ("the default service account", ("get", "serviceaccount", "default", "--namespace=default")),
-        ):
-            wait_until(
-                functools.partial(self._succeeds, *arguments),
-                timeout_seconds=timeout_seconds,
-                what=what,
-                watched=self.processes,
-            )
+    def _wait_for(self, what: str, *arguments: str) -> None:
+        wait_until(
+            lambda: self._succeeds(*arguments),
+            timeout_seconds=READY_SECONDS,
+            what=what,
+            watched=[process for process in self.processes if process.was_started],
+        )
 
     def _succeeds(self, *arguments: str) -> bool:
         try:

@@ -78,6 +78,11 @@ class Process:
         return self._child.pid
 
     @property
+    def was_started(self) -> bool:
+        """Whether `start` was ever called."""
+        return self._child is not None
+
+    @property
     def is_running(self) -> bool:
         """Whether the process lives."""
         return self._child is not None and self._child.poll() is None

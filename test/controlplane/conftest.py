@@ -1,0 +1,66 @@
+"""One real control plane and one MinIO for all tests of this tier; a namespace and a bucket for each test."""
+
+import secrets
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from pkg.testing.access import ClusterAccess, existing_cluster
+from pkg.testing.controlplane import ControlPlane
+from pkg.testing.minio import Minio
+from pkg.testing.processes import Process
+
+WATCHED = pytest.StashKey[list[Process]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[WATCHED] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of the servers' logs beside a failure."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"log of {process.name}", process.tail()) for process in item.config.stash[WATCHED]]
+    return report
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[ClusterAccess]:
+    workdir = tmp_path_factory.mktemp("control-plane")
+    if existing := existing_cluster(workdir):
+        yield existing
+        return
+    with ControlPlane(workdir) as started:
+        pytestconfig.stash[WATCHED] += started.processes
+        yield started
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Minio]:
+    with Minio(tmp_path_factory.mktemp("minio")) as started:
+        pytestconfig.stash[WATCHED].append(started.process)
+        yield started
+
+
+@pytest.fixture
+def namespace(control_plane: ClusterAccess) -> Iterator[str]:
+    """Give the test a namespace of its own; it is deleted without waiting."""
+    name = f"test-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def bucket(minio: Minio) -> str:
+    """Give the test an empty bucket of its own."""
+    return minio.make_bucket(f"test-{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def credentials_file(minio: Minio, tmp_path: Path) -> Path:
+    """Give the test MinIO's credentials as the AWS tools' INI file."""
+    return minio.write_credentials_file(tmp_path / "cloud")
