@@ -26,10 +26,18 @@ class Minio:
         workdir: holds the data and the log.
         bind_address: where it listens.
         prefix: command words put before the server, such as `nsenter --net=…`.
+        port: where it listens; by default a free one.
     """
 
-    def __init__(self, workdir: Path, bind_address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
-        self.endpoint = f"http://{bind_address}:{free_port(bind_address)}"
+    def __init__(
+        self,
+        workdir: Path,
+        bind_address: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
+        *,
+        port: int | None = None,
+    ) -> None:
+        self.endpoint = f"http://{bind_address}:{port or free_port(bind_address)}"
         self.access_key = secrets.token_hex(8)
         self.secret_key = secrets.token_hex(16)
         self.data = workdir / "data"

@@ -151,8 +151,6 @@ def runs(pid: int) -> bool:
 
 
 def test_a_port_that_is_taken_says_so_with_the_log(tmp_path: Path, minio: Minio) -> None:
-    second = Minio(tmp_path)
-    taken = minio.endpoint.removeprefix("http://")
-    second.process._argv[second.process._argv.index("--address") + 1] = taken
+    second = Minio(tmp_path, port=int(minio.endpoint.rpartition(":")[2]))
     with pytest.raises(HarnessError, match=r"minio has ended\n--- minio \(ended with 1\)"):
         second.start()
