@@ -1,0 +1,122 @@
+"""What both reconcilers of an agent need: who it is, what it reads, and how restic is reached from it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pkg.apis.core import Pod, Secret
+from pkg.apis.names import CREDENTIALS_SECRET, PASSWORD_KEY
+from pkg.apis.reasons import Reason, RepositoryPhase
+from pkg.apis.volumes import ResticRepository
+from pkg.informers.lister import Lister
+from pkg.kube.client import Client
+from pkg.kube.clock import Clock
+from pkg.kube.errors import KubeError, NotFoundError
+from pkg.kube.refs import SECRETS
+from pkg.restic.environment import ResticEnvironment
+from pkg.restic.password import Password
+from pkg.restic.runner import ResticRunner
+
+
+class VolumeFailure(Exception):
+    """A volume cannot be captured or filled, for a reason that status shows."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """One agent process.
+
+    Attributes:
+        holder: `<pod uid>/<start of this process>`.
+        pods_dir: The kubelet's pods directory as this process sees it.
+        cloud: Credentials of the object store as restic reads them; never logged.
+        restic_options: restic's `-o` values for the store.
+    """
+
+    node: str
+    namespace: str
+    holder: str
+    pods_dir: Path
+    scratch_dir: Path
+    client: Client
+    clock: Clock
+    runner: ResticRunner
+    pods: Lister[Pod]
+    repositories: Lister[ResticRepository]
+    cloud: Mapping[str, str] = field(repr=False)
+    base_environment: Mapping[str, str] = field(repr=False)
+
+    def environment(self, repository_name: str, identifier: str) -> ResticEnvironment:
+        """How restic reaches the repository that an object names.
+
+        Raises:
+            VolumeFailure: the repository is not Ready, or its password cannot be read.
+        """
+        repository = self.ready_repository(repository_name)
+        if repository.spec.restic_identifier != identifier:
+            raise VolumeFailure(
+                Reason.REPOSITORY_NOT_READY,
+                f"repository {repository_name} is at {repository.spec.restic_identifier} now, "
+                f"this object was made for {identifier}",
+            )
+        return ResticEnvironment(
+            repository=identifier,
+            password=read_password(self.client, self.namespace, repository.status.password_generation),
+            cloud=self.cloud,
+            cache_dir=str(self.scratch_dir / "restic-cache"),
+        )
+
+    def ready_repository(self, name: str) -> ResticRepository:
+        """The repository, Ready and with a pinned id.
+
+        Raises:
+            VolumeFailure: it is not.
+        """
+        repository = self.repositories.get(self.namespace, name)
+        if repository is None:
+            raise VolumeFailure(Reason.REPOSITORY_NOT_READY, f"there is no ResticRepository {name}")
+        if repository.status.phase != RepositoryPhase.READY or not repository.status.repository_id:
+            raise VolumeFailure(
+                Reason.REPOSITORY_NOT_READY,
+                f"ResticRepository {name} is {repository.status.phase or 'New'}: {repository.status.message}",
+            )
+        return repository
+
+
+def password_key(generation: int) -> str:
+    """The Secret's key of a password generation."""
+    return PASSWORD_KEY if generation <= 1 else f"{PASSWORD_KEY}-{generation}"
+
+
+def read_password(client: Client, namespace: str, generation: int) -> Password:
+    """The repository password from its Secret; a trailing newline is tolerated.
+
+    Raises:
+        VolumeFailure: the Secret or its key is missing, or must not be read.
+    """
+    key = password_key(generation)
+    try:
+        secret = client.get(SECRETS, namespace, CREDENTIALS_SECRET, Secret)
+    except NotFoundError as error:
+        raise VolumeFailure(
+            Reason.PASSWORD_MISSING, f"Secret {namespace}/{CREDENTIALS_SECRET} with the repository password is missing"
+        ) from error
+    except KubeError as error:
+        raise VolumeFailure(
+            Reason.INTERNAL, f"Secret {namespace}/{CREDENTIALS_SECRET} cannot be read: {error}"
+        ) from error
+    encoded = (secret.data or {}).get(key, "")
+    text = base64.b64decode(encoded).decode().rstrip("\r\n")
+    if not text:
+        raise VolumeFailure(
+            Reason.PASSWORD_MISSING, f'Secret {namespace}/{CREDENTIALS_SECRET} has no data for key "{key}"'
+        )
+    return Password(text)

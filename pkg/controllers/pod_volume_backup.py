@@ -1,0 +1,173 @@
+"""PodVolumeBackup on the node of its pod: one restic process, and everything it said, in status.
+
+From a second attempt on a snapshot that carries this object's UID as a tag is adopted instead of made again, so
+that an upload which had finished when the agent died is never repeated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from pkg.apis.meta import JsonObject
+from pkg.apis.reasons import Reason, VolumePhase
+from pkg.apis.volumes import PodVolumeBackup, RootMetadata, VolumeProgress
+from pkg.controllers.agent import Agent, VolumeFailure
+from pkg.controllers.progress import ProgressGate
+from pkg.controllers.status import patch_progress, timestamp, to_json
+from pkg.controllers.volume_plan import VolumeView, Work
+from pkg.controllers.volume_reconciler import VolumeOutcome, failed_status
+from pkg.kube.errors import KubeError
+from pkg.kube.refs import POD_VOLUME_BACKUPS
+from pkg.kube.stop import StopToken
+from pkg.restic.environment import ResticEnvironment
+from pkg.restic.errors import CancelledError, ParentMissingError, ResticError
+from pkg.restic.transfer import BackupRequest, BackupSummary, backup_volume, find_snapshot_by_tag
+from pkg.volumes.hostpath import VolumePathError, resolve_directory
+from pkg.volumes.root import read_root
+
+PVB_UID_TAG = "pvb-uid"
+
+log = structlog.get_logger()
+
+
+class BackupKind:
+    """Captures volumes."""
+
+    ref = POD_VOLUME_BACKUPS
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def view(self, obj: PodVolumeBackup, work: Work) -> VolumeView:
+        """What the decision rests on."""
+        pod = obj.spec.pod
+        return VolumeView(
+            phase=obj.status.phase,
+            attempts=obj.status.attempts,
+            work=work,
+            cancel=obj.spec.cancel,
+            pod=self._agent.pods.get(pod.namespace, pod.name),
+            pod_uid=pod.uid,
+            pod_key=f"{pod.namespace}/{pod.name}",
+            hold=obj.spec.hold,
+        )
+
+    def attempts(self, obj: PodVolumeBackup) -> int:
+        """How often it was started so far."""
+        return obj.status.attempts
+
+    def group(self, obj: PodVolumeBackup) -> str:
+        """The pod's namespace."""
+        return obj.spec.pod.namespace
+
+    def before_failure(self, obj: PodVolumeBackup, reason: Reason, message: str) -> None:
+        """Nothing: only the API knows of a backup."""
+
+    def run(self, obj: PodVolumeBackup, stop: StopToken) -> VolumeOutcome:
+        """Captures the volume; blocks."""
+        try:
+            return VolumeOutcome(status=self._capture(obj, stop))
+        except VolumeFailure as error:
+            return self._failed(error.reason, error.message)
+        except VolumePathError as error:
+            return self._failed(error.reason, str(error))
+        except CancelledError:
+            if not isinstance(stop.reason, Reason):
+                return VolumeOutcome(status=None)
+            return self._failed(stop.reason, "stopped before it was complete")
+        except ResticError as error:
+            return self._failed(error.reason, str(error))
+
+    def _failed(self, reason: Reason, message: str) -> VolumeOutcome:
+        return VolumeOutcome(status=failed_status(reason, message, timestamp(self._agent.clock.now())))
+
+    def _capture(self, obj: PodVolumeBackup, stop: StopToken) -> JsonObject:
+        spec = obj.spec
+        environment = self._agent.environment(spec.repository, spec.repo_identifier)
+        repository = self._agent.ready_repository(spec.repository)
+        directory = resolve_directory(
+            self._agent.pods_dir, spec.pod.uid, spec.source, Path("/proc/self/mountinfo").read_text()
+        )
+        root = read_root(directory)
+        summary = self._existing(obj, environment, stop) or self._transfer(obj, directory, environment, stop)
+        log.info(
+            "Volume captured",
+            key=obj.metadata.key,
+            snapshot=summary.snapshot_id,
+            bytes=summary.total_bytes,
+            added=summary.bytes_added,
+        )
+        return captured_status(
+            summary,
+            directory=directory,
+            root=root,
+            repository_id=repository.status.repository_id,
+            now=timestamp(self._agent.clock.now()),
+        )
+
+    def _existing(
+        self, obj: PodVolumeBackup, environment: ResticEnvironment, stop: StopToken
+    ) -> BackupSummary | None:
+        if obj.status.attempts < 2:
+            return None
+        tag = f"{PVB_UID_TAG}={obj.metadata.uid}"
+        return find_snapshot_by_tag(self._agent.runner, environment, tag, self._agent.base_environment, stop)
+
+    def _transfer(
+        self, obj: PodVolumeBackup, directory: Path, environment: ResticEnvironment, stop: StopToken
+    ) -> BackupSummary:
+        gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
+        tags = {**(obj.spec.tags or {}), PVB_UID_TAG: obj.metadata.uid}
+
+        def attempt(parent: str) -> BackupSummary:
+            request = BackupRequest(
+                directory=directory, tags=tags, parent=parent, excludes=tuple(obj.spec.excludes or ())
+            )
+            return backup_volume(
+                self._agent.runner, request, environment, self._agent.base_environment, stop, gate.offer
+            )
+
+        try:
+            return attempt(obj.spec.parent_snapshot_id)
+        except ParentMissingError:
+            log.warning("Parent snapshot is gone, reading everything", key=obj.metadata.key)
+            return attempt("")
+
+    def _write_progress(self, obj: PodVolumeBackup, progress: VolumeProgress) -> None:
+        try:
+            patch_progress(self._agent.client, self.ref, obj, {"progress": to_json(progress)})
+        except KubeError as error:
+            log.debug("Progress not written", key=obj.metadata.key, error=str(error))
+
+
+def captured_status(
+    summary: BackupSummary, *, directory: Path, root: RootMetadata, repository_id: str, now: str
+) -> JsonObject:
+    """The status of a captured volume, from restic's own summary."""
+    status: JsonObject = {
+        "phase": VolumePhase.COMPLETED.value,
+        "path": str(directory),
+        "snapshotID": summary.snapshot_id,
+        "repositoryID": repository_id,
+        "bytesAdded": summary.bytes_added,
+        "root": to_json(root),
+        "progress": to_json(
+            VolumeProgress(
+                bytes_done=summary.total_bytes,
+                total_bytes=summary.total_bytes,
+                files_done=summary.total_files,
+                total_files=summary.total_files,
+            )
+        ),
+        "message": "",
+        "reason": "",
+        "completionTimestamp": now,
+    }
+    if summary.unread_files:
+        status["reason"] = Reason.UNREAD_FILES.value
+        status["unreadFiles"] = summary.unread_files
+        status["unreadPaths"] = list(summary.unread_paths)
+        status["message"] = f"{summary.unread_files} files could not be read, first: {summary.unread_paths[0]}"
+    return status

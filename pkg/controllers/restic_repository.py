@@ -1,0 +1,199 @@
+"""ResticRepository: Ready means that restic answered with the pinned id, and nothing less.
+
+A repository is made only where a Backup asked for it, restic said that there is none (exit code 10), none was ever
+pinned, and no committed backup lists a capture of that namespace. An id that was found is pinned and never replaced:
+a wiped, moved or foreign repository is NotReady with both ids shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from pkg.apis.meta import JsonObject
+from pkg.apis.reasons import Reason, RepositoryPhase
+from pkg.apis.volumes import ResticRepository
+from pkg.controllers.agent import VolumeFailure
+from pkg.controllers.config import SettingsError
+from pkg.controllers.repository_password import ensure_password
+from pkg.controllers.status import patch_status, timestamp
+from pkg.controllers.stores import OpenStores, StoreFailure, Stores
+from pkg.informers.lister import Lister
+from pkg.kube.client import Client
+from pkg.kube.clock import Clock
+from pkg.kube.errors import KubeError
+from pkg.kube.refs import RESTIC_REPOSITORIES
+from pkg.kube.stop import StopToken
+from pkg.manager.operations import Crashed, Operations, Running, Succeeded
+from pkg.manager.reconciler import Result, again_in, done
+from pkg.objectstore.errors import StoreError
+from pkg.restic.environment import ResticEnvironment
+from pkg.restic.errors import RepositoryMissingError, ResticError
+from pkg.restic.repository import init_repository, open_repository
+from pkg.restic.runner import ResticRunner
+from pkg.volumes.history import namespace_was_captured
+from pkg.workqueue.key import Key
+
+NOT_READY_RETRY_SECONDS = 60.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryFinding:
+    """What a look at the repository found; `repository_id` is empty where it is not usable."""
+
+    repository_id: str = ""
+    generation: int = 1
+    reason: str = ""
+    message: str = ""
+
+
+class ResticRepositoryReconciler:
+    """Opens and, where allowed, makes repositories."""
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        lister: Lister[ResticRepository],
+        *,
+        stores: Stores,
+        runner: ResticRunner,
+        operations: Operations[RepositoryFinding],
+        clock: Clock,
+        scratch_dir: Path,
+        base_environment: Mapping[str, str],
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._lister = lister
+        self._stores = stores
+        self._runner = runner
+        self._operations = operations
+        self._clock = clock
+        self._scratch_dir = scratch_dir
+        self._base_environment = base_environment
+
+    def reconcile(self, key: Key) -> Result:
+        """Looks at a repository that is not Ready; records what was found."""
+        repository = self._lister.get(key.namespace, key.name)
+        if repository is None:
+            self._operations.cancel(key, Reason.CANCELED)
+            self._operations.forget(key)
+            return done()
+        match self._operations.observe(key):
+            case Running():
+                return done()
+            case Succeeded(result=finding):
+                return self._record(key, repository, finding)
+            case Crashed(error=error):
+                finding = RepositoryFinding(reason=Reason.INTERNAL.value, message=f"internal error: {error}")
+                return self._record(key, repository, finding)
+            case None:
+                return self._look(key, repository)
+
+    def _look(self, key: Key, repository: ResticRepository) -> Result:
+        if not needs_a_look(repository, self._clock.now().timestamp()):
+            return done() if repository.status.phase == RepositoryPhase.READY else again_in(NOT_READY_RETRY_SECONDS)
+        self._operations.start(key, lambda stop: self._examine(repository, stop))
+        return done()
+
+    def _record(self, key: Key, repository: ResticRepository, finding: RepositoryFinding) -> Result:
+        change: JsonObject = {
+            "phase": (RepositoryPhase.READY if finding.repository_id else RepositoryPhase.NOT_READY).value,
+            "reason": finding.reason,
+            "message": finding.message,
+            "checkedAt": timestamp(self._clock.now()),
+        }
+        if finding.repository_id:
+            change["repositoryID"] = finding.repository_id
+            change["passwordGeneration"] = finding.generation
+            if not repository.status.cluster_id:
+                change["clusterID"] = self._stores.cluster_id
+        patch_status(self._client, RESTIC_REPOSITORIES, repository, change)
+        self._operations.forget(key)
+        if finding.repository_id:
+            log.info("Repository ready", key=str(key), repository_id=finding.repository_id)
+            return done()
+        log.warning("Repository not ready", key=str(key), reason=finding.reason, message=finding.message)
+        return again_in(NOT_READY_RETRY_SECONDS)
+
+    def _examine(self, repository: ResticRepository, stop: StopToken) -> RepositoryFinding:
+        try:
+            stores = self._stores.owned() if repository.spec.initialize else self._stores.checked()
+            return self._open_or_make(repository, stores, stop)
+        except (VolumeFailure, StoreFailure, SettingsError) as error:
+            return RepositoryFinding(reason=error.reason.value, message=error.message)
+        except ResticError as error:
+            return RepositoryFinding(reason=error.reason.value, message=str(error))
+        except (StoreError, KubeError) as error:
+            return RepositoryFinding(reason=Reason.BACKEND_UNREACHABLE.value, message=str(error))
+
+    def _open_or_make(self, repository: ResticRepository, stores: OpenStores, stop: StopToken) -> RepositoryFinding:
+        generation = max(1, repository.status.password_generation)
+        environment = ResticEnvironment(
+            repository=repository.spec.restic_identifier,
+            password=ensure_password(self._client, self._namespace, stores.restic, generation),
+            cloud=stores.settings.credentials.restic_environment(),
+            cache_dir=str(self._scratch_dir / "restic-cache"),
+        )
+        try:
+            found = open_repository(self._runner, environment, self._base_environment, stop)
+        except RepositoryMissingError:
+            refusal = self._may_not_make(repository, stores)
+            if refusal is not None:
+                return refusal
+            found = init_repository(self._runner, environment, self._base_environment, stop)
+            log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
+        return compare_identity(repository, found, generation)
+
+    def _may_not_make(self, repository: ResticRepository, stores: OpenStores) -> RepositoryFinding | None:
+        pinned = repository.status.repository_id
+        captured_in = ""
+        if not pinned and repository.spec.initialize:
+            captured_in = namespace_was_captured(stores.backups, repository.spec.volume_namespace)
+        message = refusal_to_make(repository, pinned=pinned, captured_in=captured_in)
+        if message is None:
+            return None
+        return RepositoryFinding(reason=Reason.REPOSITORY_MISSING.value, message=message)
+
+
+def needs_a_look(repository: ResticRepository, now: float) -> bool:
+    """Whether restic must be asked: the phase is not Ready, and was not found so in the last minute."""
+    status = repository.status
+    if status.phase == RepositoryPhase.READY and status.repository_id:
+        return False
+    if status.checked_at is None:
+        return True
+    return now - status.checked_at.timestamp() >= NOT_READY_RETRY_SECONDS / 2
+
+
+def refusal_to_make(repository: ResticRepository, *, pinned: str, captured_in: str) -> str | None:
+    """Why a missing repository must not be made, or None where it may.
+
+    Args:
+        repository: The object.
+        pinned: The id that it had; empty when it never was Ready.
+        captured_in: Name of a committed backup that lists a capture of its namespace; empty when there is none.
+    """
+    where = repository.spec.restic_identifier
+    if pinned:
+        return f"repository {pinned} was at {where} and is gone; bring it back, Ark never makes it anew by itself"
+    if not repository.spec.initialize:
+        return f"there is no repository at {where}; only a Backup makes one"
+    if captured_in:
+        return f"there is no repository at {where}, but backup {captured_in} holds volumes of its namespace"
+    return None
+
+
+def compare_identity(repository: ResticRepository, found: str, generation: int) -> RepositoryFinding:
+    """Whether the id that restic told is the pinned one."""
+    pinned = repository.status.repository_id
+    if pinned and found != pinned:
+        message = f"the repository at {repository.spec.restic_identifier} has the id {found}, pinned is {pinned}"
+        return RepositoryFinding(reason=Reason.FOREIGN_REPOSITORY.value, message=message)
+    return RepositoryFinding(repository_id=found, generation=generation)

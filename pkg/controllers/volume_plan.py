@@ -1,0 +1,123 @@
+"""What an agent does next with a volume, decided from what is seen and from nothing else.
+
+A PodVolumeBackup and a PodVolumeRestore walk the same path: wait, claim with a slot, run, record. The functions
+here are pure; the reconcilers beside them carry the decisions out. `holder` names one agent process
+(`<pod uid>/<start>`), so a claim by another holder on the same node is a claim by a dead one: a node has one agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pkg.apis.core import Pod
+from pkg.apis.names import RESTIC_WAIT_CONTAINER
+from pkg.apis.reasons import Reason, VolumePhase
+
+MAX_ATTEMPTS = 3
+
+
+class Step(Enum):
+    """What to do."""
+
+    IGNORE = "ignore"
+    FORGET = "forget"
+    WAIT = "wait"
+    WATCH = "watch"
+    CANCEL = "cancel"
+    RECORD = "record"
+    CLAIM = "claim"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A step, and why; `reason` and `message` count for CANCEL and FAIL."""
+
+    step: Step
+    reason: Reason = Reason.INTERNAL
+    message: str = ""
+
+
+class Work(Enum):
+    """What this process has to do with the object."""
+
+    NONE = "none"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeView:
+    """What the decision rests on.
+
+    Attributes:
+        pod: The pod as this node's cache holds it; None when it is not there.
+        pod_uid: The UID that the object names.
+        needs_wait: A restore: the pod's restic-wait must be running before anything is written.
+        hold: A backup whose pod is not frozen yet.
+    """
+
+    phase: str
+    attempts: int
+    work: Work
+    cancel: bool
+    pod: Pod | None
+    pod_uid: str
+    pod_key: str
+    needs_wait: bool = False
+    hold: bool = False
+
+
+def decide(view: VolumeView) -> Decision:
+    """The next step for one object of this node."""
+    if view.phase in (VolumePhase.COMPLETED, VolumePhase.FAILED):
+        return Decision(step=Step.FORGET if view.work is not Work.NONE else Step.IGNORE)
+    if view.work is Work.FINISHED:
+        return Decision(step=Step.RECORD)
+    end = _must_end(view)
+    if end is not None:
+        step = Step.CANCEL if view.work is Work.RUNNING else Step.FAIL
+        return Decision(step=step, reason=end.reason, message=end.message)
+    if view.work is Work.RUNNING:
+        return Decision(step=Step.WATCH)
+    if view.attempts >= MAX_ATTEMPTS:
+        return Decision(
+            step=Step.FAIL,
+            reason=Reason.ATTEMPTS_EXHAUSTED,
+            message=f"interrupted {view.attempts} times; the agent's logs of this node say why",
+        )
+    if view.hold or (view.needs_wait and view.attempts == 0 and not restic_wait_runs(view.pod)):
+        return Decision(step=Step.WAIT)
+    return Decision(step=Step.CLAIM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    reason: Reason
+    message: str
+
+
+def _must_end(view: VolumeView) -> _End | None:
+    if view.cancel:
+        return _End(reason=Reason.CANCELED, message="canceled by spec.cancel")
+    if view.pod is None:
+        # A restore's object may arrive before its pod does; a backup's pod was running when it was made.
+        if view.needs_wait and view.attempts == 0:
+            return None
+        return _End(reason=Reason.POD_GONE, message=f"pod {view.pod_key} is not on this node any more")
+    if view.pod.metadata.uid != view.pod_uid:
+        return _End(reason=Reason.POD_GONE, message=f"pod {view.pod_key} was replaced by another of the same name")
+    if view.pod.metadata.deletion_timestamp is not None:
+        return _End(reason=Reason.POD_DELETED, message=f"pod {view.pod_key} is being deleted")
+    return None
+
+
+def restic_wait_runs(pod: Pod | None) -> bool:
+    """Whether the pod's restic-wait init container is running, at any position."""
+    if pod is None:
+        return False
+    return any(
+        status.name == RESTIC_WAIT_CONTAINER and status.state.running is not None
+        for status in pod.status.init_container_statuses or ()
+    )

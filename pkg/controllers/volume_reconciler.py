@@ -1,0 +1,179 @@
+"""The loop that a PodVolumeBackup and a PodVolumeRestore share: decide, claim with a slot, run, record.
+
+Invariant: what runs here is claimed in the object's status by this process first, and what ended is recorded before
+it is forgotten. Killed at any line, the next agent of the node finds the claim of a dead holder and runs again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from pkg.apis.meta import JsonObject, Object
+from pkg.apis.reasons import Reason, VolumePhase
+from pkg.controllers.agent import Agent
+from pkg.controllers.status import patch_status, timestamp
+from pkg.controllers.volume_plan import Decision, Step, VolumeView, Work, decide
+from pkg.informers.lister import Lister
+from pkg.kube.resources import ResourceRef
+from pkg.kube.stop import StopToken
+from pkg.manager.operations import Crashed, Operations, Running, Succeeded
+from pkg.manager.reconciler import Result, again_in, done
+from pkg.manager.slots import Slots
+from pkg.workqueue.key import Key
+
+SLOT_POLL_SECONDS = 0.25
+SHUTDOWN = "shutdown"
+
+log = structlog.get_logger()
+
+T = TypeVar("T", bound=Object)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOutcome:
+    """How a transfer ended; `status` is None when this process is stopping and another will run it again."""
+
+    status: JsonObject | None
+
+
+class VolumeKind(Protocol[T]):
+    """What differs between a backup and a restore of a volume."""
+
+    ref: ResourceRef
+
+    def view(self, obj: T, work: Work) -> VolumeView:
+        """What the decision rests on."""
+        ...
+
+    def attempts(self, obj: T) -> int:
+        """How often it was started so far."""
+        ...
+
+    def group(self, obj: T) -> str:
+        """The namespace among which slots are shared fairly."""
+        ...
+
+    def run(self, obj: T, stop: StopToken) -> VolumeOutcome:
+        """Moves the data; blocks. Never raises for what can go wrong with a volume."""
+        ...
+
+    def before_failure(self, obj: T, reason: Reason, message: str) -> None:
+        """What must be seen outside the API before a failure is recorded."""
+        ...
+
+
+class VolumeReconciler(Generic[T]):
+    """Reconciles the objects of one kind on one node."""
+
+    def __init__(
+        self, agent: Agent, kind: VolumeKind[T], lister: Lister[T], *, operations: Operations[VolumeOutcome], slots: Slots
+    ) -> None:
+        self._agent = agent
+        self._kind = kind
+        self._lister = lister
+        self._operations = operations
+        self._slots = slots
+
+    def reconcile(self, key: Key) -> Result:
+        """Takes one step for the object of that key."""
+        obj = self._lister.get(key.namespace, key.name)
+        if obj is None:
+            return self._let_go(key)
+        decision = decide(self._kind.view(obj, self._work(key)))
+        log.debug("Decided", kind=type(obj).__name__, key=str(key), step=decision.step.value)
+        return self._carry_out(key, obj, decision)
+
+    def _carry_out(self, key: Key, obj: T, decision: Decision) -> Result:
+        match decision.step:
+            case Step.IGNORE | Step.WAIT | Step.WATCH:
+                return done()
+            case Step.FORGET:
+                self._forget(key)
+                return done()
+            case Step.CANCEL:
+                self._operations.cancel(key, decision.reason)
+                return done()
+            case Step.FAIL:
+                self._fail(obj, decision.reason, decision.message)
+                return done()
+            case Step.RECORD:
+                return self._record(key, obj)
+            case Step.CLAIM:
+                return self._claim(key, obj)
+
+    def _work(self, key: Key) -> Work:
+        match self._operations.observe(key):
+            case None:
+                return Work.NONE
+            case Running():
+                return Work.RUNNING
+            case _:
+                return Work.FINISHED
+
+    def _let_go(self, key: Key) -> Result:
+        if self._work(key) is Work.RUNNING:
+            self._operations.cancel(key, Reason.CANCELED)
+        else:
+            self._forget(key)
+        return done()
+
+    def _forget(self, key: Key) -> None:
+        self._operations.forget(key)
+        self._slots.release(str(key))
+
+    def _claim(self, key: Key, obj: T) -> Result:
+        if not self._slots.try_take(str(key), self._kind.group(obj)):
+            return again_in(SLOT_POLL_SECONDS)
+        try:
+            claimed = self._patch_claim(obj)
+        except Exception:
+            self._slots.release(str(key))
+            raise
+        self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
+        return done()
+
+    def _patch_claim(self, obj: T) -> T:
+        now = timestamp(self._agent.clock.now())
+        attempts = self._kind.attempts(obj) + 1
+        change: JsonObject = {
+            "phase": VolumePhase.IN_PROGRESS.value,
+            "holder": self._agent.holder,
+            "attempts": attempts,
+            "slotAt": now,
+        }
+        if attempts == 1:
+            change["startTimestamp"] = now
+        log.info("Volume claimed", kind=type(obj).__name__, key=obj.metadata.key, attempt=attempts)
+        return patch_status(self._agent.client, self._kind.ref, obj, change)
+
+    def _record(self, key: Key, obj: T) -> Result:
+        match self._operations.observe(key):
+            case Succeeded(result=outcome):
+                if outcome.status is not None:
+                    patch_status(self._agent.client, self._kind.ref, obj, outcome.status)
+            case Crashed(error=error):
+                log.error("Volume operation crashed", key=str(key), error=str(error))
+                self._fail(obj, Reason.INTERNAL, f"internal error: {error}")
+            case _:
+                return done()
+        self._forget(key)
+        return done()
+
+    def _fail(self, obj: T, reason: Reason, message: str) -> None:
+        self._kind.before_failure(obj, reason, message)
+        change = failed_status(reason, message, timestamp(self._agent.clock.now()))
+        patch_status(self._agent.client, self._kind.ref, obj, change)
+        log.warning("Volume failed", kind=type(obj).__name__, key=obj.metadata.key, reason=reason.value, message=message)
+
+
+def failed_status(reason: Reason, message: str, now: str) -> JsonObject:
+    """The status of a volume that was not captured or filled."""
+    return {
+        "phase": VolumePhase.FAILED.value,
+        "reason": reason.value,
+        "message": message,
+        "completionTimestamp": now,
+    }
