@@ -1,0 +1,120 @@
+"""The `restic-wait` init container: holds a restored pod back until its volumes are filled.
+
+It waits on markers that the node's agent writes into an emptyDir of Ark's own, never in user data: the file
+`<restore uid>.<volume>.done` lets go of one volume, `<restore uid>.<volume>.failed` holds the reason why it was not
+filled. It exits 0 when every volume is done and 1, printing the reason, when one has failed, so that an application
+never starts on half of its data. Only the standard library, so that it starts in a blink beside a user's pod.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
+
+MARKER_DIRECTORY = "/ark-restore"
+MARKER_DIRECTORY_VARIABLE = "ARK_MARKER_DIR"
+POLL_SECONDS = 1
+DONE, FAILED, USAGE, STOPPED = 0, 1, 64, 143
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_REASON_LIMIT = 4096
+
+
+class MarkerDirectoryError(Exception):
+    """The marker directory cannot be read."""
+
+
+def failures(directory: str, restore_uid: str, volumes: Sequence[str]) -> dict[str, str]:
+    """The volumes that will not be filled, with the reasons; a `done` beside a `failed` outweighs it."""
+    found = {}
+    for volume in volumes:
+        path = os.path.join(directory, f"{restore_uid}.{volume}.failed")
+        if _exists(path) and not _is_done(directory, restore_uid, volume):
+            found[volume] = _read(path)
+    return found
+
+
+def unfinished(directory: str, restore_uid: str, volumes: Sequence[str]) -> list[str]:
+    """The volumes whose contents are not there yet."""
+    return [volume for volume in volumes if not _is_done(directory, restore_uid, volume)]
+
+
+def wait(
+    directory: str, restore_uid: str, volumes: Sequence[str], *, pause: Callable[[], bool], out: TextIO, err: TextIO
+) -> int:
+    """Waits for every marker and returns the exit code.
+
+    Args:
+        pause: Waits a moment; returns True when the process was asked to stop.
+        out: Where progress goes, one line per change.
+        err: Where the reason of a failure goes.
+    """
+    said = ""
+    while True:
+        try:
+            failed = failures(directory, restore_uid, volumes)
+            left = unfinished(directory, restore_uid, volumes)
+        except MarkerDirectoryError as error:
+            said = _say(f"waiting: {error}", said, err)
+        else:
+            if failed:
+                for volume, reason in failed.items():
+                    print(f"volume {volume} was not restored: {reason}", file=err, flush=True)
+                return FAILED
+            if not left:
+                print("all volumes are restored", file=out, flush=True)
+                return DONE
+            said = _say(f"waiting for the volumes {', '.join(left)} of restore {restore_uid}", said, out)
+        if pause():
+            print("asked to stop before the volumes were restored", file=err, flush=True)
+            return STOPPED
+
+
+def main() -> NoReturn:
+    """Runs the program and leaves with its exit code."""
+    arguments = sys.argv[1:]
+    if len(arguments) < 2 or any("/" in argument or not argument for argument in arguments):
+        print("usage: ark-restic-restore-helper RESTORE_UID VOLUME [VOLUME...]", file=sys.stderr)
+        sys.exit(USAGE)
+    # As process 1 of a container an unhandled SIGTERM would be ignored, so it is waited for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    directory = os.environ.get(MARKER_DIRECTORY_VARIABLE) or MARKER_DIRECTORY
+    sys.exit(wait(directory, arguments[0], arguments[1:], pause=_pause, out=sys.stdout, err=sys.stderr))
+
+
+def _pause() -> bool:
+    return signal.sigtimedwait(_STOP_SIGNALS, POLL_SECONDS) is not None
+
+
+def _say(sentence: str, said: str, stream: TextIO) -> str:
+    if sentence != said:
+        print(sentence, file=stream, flush=True)
+    return sentence
+
+
+def _is_done(directory: str, restore_uid: str, volume: str) -> bool:
+    return _exists(os.path.join(directory, f"{restore_uid}.{volume}.done"))
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise MarkerDirectoryError(f"cannot read {path}: {error.strerror}") from error
+    return True
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(_REASON_LIMIT).strip() or "no reason was given"
+    except OSError as error:
+        raise MarkerDirectoryError(f"cannot read {path}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    main()
