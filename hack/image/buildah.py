@@ -62,11 +62,10 @@ def commit_directory(image: str, directory: Path, *, environment: Mapping[str, s
         _buildah("rm", container)
 
 
-def save(image: str, archive: Path, *names: str) -> None:
-    """Write an image into an archive that containerd imports under a name."""
-    (name,) = names or (image,)
+def save(image: str, archive: Path, *, name: str = "") -> None:
+    """Write an image into an archive that containerd imports under that name, or the image's own."""
     with written(archive) as partial:
-        _buildah("push", image, f"docker-archive:{partial}:{name}")
+        _buildah("push", image, f"docker-archive:{partial}:{name or image}")
 
 
 def prune() -> None:

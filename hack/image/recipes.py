@@ -5,12 +5,12 @@ key exists. The key covers content, not time stamps: an unchanged tree does noth
 """
 
 import os
+import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hack import toolchain
+from hack import toolchain_cli
 from hack.image import buildah, debian, wheels
 from hack.image.cache import archive_of, forget_old_archives, image_directory, key_of
 from hack.image.pause_binary import pause_binary
@@ -19,9 +19,8 @@ from hack.image.wheels import REPOSITORY
 DOCKERFILE = REPOSITORY / "Dockerfile"
 PAUSE_IMAGE = "localhost/ark-pause:1"
 BASE_IMAGE = debian.IMAGE
-ARK_IMAGE = "localhost/ark:dev"
-MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2026-02-12T20-18-48Z"
 MINIO_DOCKERFILE = 'ARG BASE\nFROM ${BASE}\nCOPY minio /usr/bin/minio\nENTRYPOINT ["/usr/bin/minio"]\n'
+MANIFESTS = REPOSITORY / "config" / "minio"
 PAUSE_DOCKERFILE = 'FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n'
 
 
@@ -29,7 +28,7 @@ def base() -> Path:
     """The base image: Debian with Python; also the demo's application image."""
     archive = archive_of("base", debian.key())
     if not archive.exists():
-        buildah.save(debian.ensure(), archive, BASE_IMAGE)
+        buildah.save(debian.ensure(), archive, name=BASE_IMAGE)
     return archive
 
 
@@ -41,7 +40,17 @@ def pause() -> Path:
 
 def minio() -> Path:
     """MinIO under the name that config/minio uses, built from the toolchain's program."""
-    return _single_binary("minio", toolchain.path("minio"), MINIO_IMAGE, MINIO_DOCKERFILE, with_base=True)
+    image = _named_by_manifests("minio/minio")
+    return _single_binary("minio", toolchain_cli.path("minio"), image, MINIO_DOCKERFILE, with_base=True)
+
+
+def _named_by_manifests(repository: str) -> str:
+    """Return the full name of an image that the manifests call `<repository>:<tag>`, so that they run as shipped."""
+    text = "".join(path.read_text() for path in sorted(MANIFESTS.glob("*.yaml")))
+    tags = set(re.findall(rf"image: {re.escape(repository)}:(\S+)", text))
+    if len(tags) != 1:
+        raise buildah.ImageError(f"{MANIFESTS} should name one image {repository}, it names {sorted(tags)}")
+    return f"docker.io/{repository}:{tags.pop()}"
 
 
 def _single_binary(name: str, binary: Path, image: str, dockerfile: str, *, with_base: bool) -> Path:
@@ -62,30 +71,30 @@ def ark() -> Path:
     """The product's image."""
     with buildah.scratch() as scratch:
         own = wheels.own(Path(scratch) / "own")
-        parts = (ARK_IMAGE, _dependencies_key(), own.name, own.read_bytes(), str(toolchain.path("restic")))
+        image = _named_by_manifests("ark/ark")
+        parts = (image, _dependencies_key(), own.name, own.read_bytes())
         archive = archive_of("ark", key_of(parts))
         if not archive.exists():
             context = stage(Path(scratch) / "context", own)
-            _build_ark(context)
-            buildah.save(ARK_IMAGE, archive)
+            _build_ark(image, context)
+            buildah.save(image, archive)
             buildah.prune()
             forget_old_archives("ark")
     return archive
 
 
-def _build_ark(context: Path) -> None:
-    # The dependencies get a name of their own, so that a change of our source alone never installs them again.
+def _build_ark(image: str, context: Path) -> None:
+    # The dependencies get a name of their own, so that pruning never drops them: a change of our source alone is quick.
     arguments = {"BASE": debian.ensure()}
     dependencies = f"localhost/ark-dependencies:{_dependencies_key()}"
     if not buildah.exists(dependencies):
-        buildah.build(
-            dependencies, context=context, dockerfile=DOCKERFILE, arguments=arguments, target="dependencies"
-        )
-    buildah.build(ARK_IMAGE, context=context, dockerfile=DOCKERFILE, arguments=arguments)
+        buildah.build(dependencies, context=context, dockerfile=DOCKERFILE, arguments=arguments, target="dependencies")
+    buildah.build(image, context=context, dockerfile=DOCKERFILE, arguments=arguments)
 
 
 def _dependencies_key() -> str:
-    return key_of((debian.key(), DOCKERFILE.read_bytes(), wheels.dependencies_key()))
+    restic = str(toolchain_cli.path("restic"))
+    return key_of((debian.key(), DOCKERFILE.read_bytes(), wheels.dependencies_key(), restic))
 
 
 def stage(directory: Path, own_wheel: Path | None = None) -> Path:
@@ -99,7 +108,8 @@ def stage(directory: Path, own_wheel: Path | None = None) -> Path:
         wheels.own(build / "ark")
     else:
         shutil.copy2(own_wheel, build / "ark")
-    _link(toolchain.path("restic"), build / "restic")
+    shutil.copy2(wheels.LOCK, build / "requirements.txt")
+    _link(toolchain_cli.path("restic"), build / "restic")
     return directory
 
 
@@ -120,5 +130,4 @@ def make(names: list[str]) -> list[Path]:
     if os.geteuid() != 0:
         raise buildah.ImageError("images are built as root (debootstrap and buildah in chroot isolation)")
     image_directory().mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
     return [RECIPES[name]() for name in names]
