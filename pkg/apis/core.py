@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 
+import msgspec
+
 from pkg.apis.meta import ApiStruct, LabelSelector, Object, ObjectReference
 
 
@@ -25,6 +27,12 @@ class Present(ApiStruct, frozen=True, kw_only=True):
     """A source of which only its presence matters."""
 
 
+class EmptyDirSource(ApiStruct, frozen=True, kw_only=True):
+    """A directory that lives as long as the pod; with a medium (Memory, HugePages) it is a mount."""
+
+    medium: str = ""
+
+
 class CsiInlineSource(ApiStruct, frozen=True, kw_only=True):
     """A CSI volume without a claim."""
 
@@ -37,11 +45,11 @@ class Volume(ApiStruct, frozen=True, kw_only=True):
     name: str = ""
     persistent_volume_claim: PersistentVolumeClaimVolumeSource | None = None
     ephemeral: EphemeralVolumeSource | None = None
-    empty_dir: Present | None = None
+    empty_dir: EmptyDirSource | None = None
     host_path: Present | None = None
     secret: Present | None = None
     config_map: Present | None = None
-    downward_api: Present | None = None
+    downward_api: Present | None = msgspec.field(default=None, name="downwardAPI")
     projected: Present | None = None
     csi: CsiInlineSource | None = None
     nfs: Present | None = None

@@ -19,12 +19,14 @@ RESTORE_LABEL = "ark-restore"  # 0.9's label on every restored object
 SCHEDULE_LABEL = "ark-schedule"
 POD_UID_LABEL = "ark.heptio.com/pod-uid"
 PVC_UID_LABEL = "ark.heptio.com/pvc-uid"
+WORKLOAD_LABEL = "ark.heptio.com/workload"  # volume and controller of a pod that has no claim there
 NODE_LABEL = "ark.heptio.com/node"
 VOLUME_NAMESPACE_LABEL = "ark.heptio.com/volume-namespace"
 
 # Annotations
 BACKUP_VOLUMES_ANNOTATION = "backup.ark.heptio.com/backup-volumes"
 BACKUP_VOLUMES_EXCLUDES_ANNOTATION = "backup.ark.heptio.com/backup-volumes-excludes"
+EXCLUDE_PATHS_ANNOTATION_PREFIX = "backup.ark.heptio.com/exclude-paths."  # + volume: patterns, comma-separated
 SNAPSHOT_ANNOTATION_PREFIX = "snapshot.ark.heptio.com/"
 IMPORTED_ANNOTATION = "ark.heptio.com/imported"
 GENERATED_ANNOTATION = "ark.heptio.com/generated"
