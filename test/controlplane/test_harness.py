@@ -150,7 +150,8 @@ def runs(pid: int) -> bool:
     return state != "Z"
 
 
-def test_a_port_that_is_taken_says_so_with_the_log(tmp_path: Path, minio: Minio) -> None:
-    second = Minio(tmp_path, port=int(minio.endpoint.rpartition(":")[2]))
-    with pytest.raises(HarnessError, match=r"minio has ended\n--- minio \(ended with 1\)"):
-        second.start()
+def test_a_program_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
+    broken = ControlPlane(tmp_path, extra_arguments={"kube-apiserver": ["--no-such-flag"]})
+    with pytest.raises(HarnessError, match=r"kube-apiserver has ended\n(.*\n)*.*unknown flag: --no-such-flag"):
+        broken.start()
+    assert not any(process.is_running for process in broken.processes)
