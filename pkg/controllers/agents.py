@@ -107,6 +107,4 @@ def _tolerates(toleration: Toleration, taint: Taint) -> bool:
 def _is_ready_on(pod: Pod, node_name: str) -> bool:
     if pod.spec.node_name != node_name or pod.metadata.deletion_timestamp is not None:
         return False
-    return any(
-        condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or ()
-    )
+    return any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or ())

@@ -101,7 +101,8 @@ class ConfigReconciler:
         except SettingsError as error:
             log.warning("Config not usable", key=str(key), reason=error.reason.value, message=error.message)
         else:
-            log.info("Config in force", key=str(key), provider=settings.location.provider, bucket=settings.location.bucket)
+            location = settings.location
+            log.info("Config in force", key=str(key), provider=location.provider, bucket=location.bucket)
         return done()
 
     def settings(self) -> Settings:

@@ -73,7 +73,8 @@ class DownloadRequestReconciler:
         if request.status.phase == RequestPhase.PROCESSED:
             return self._expire(request)
         patch_status(self._client, DOWNLOAD_REQUESTS, request, self._answer(request))
-        log.info("Download request answered", key=str(key), kind=request.spec.target.kind, name=request.spec.target.name)
+        target = request.spec.target
+        log.info("Download request answered", key=str(key), kind=target.kind, name=target.name)
         return again_in(LIFETIME_SECONDS)
 
     def _expire(self, request: DownloadRequest) -> Result:

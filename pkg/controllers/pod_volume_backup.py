@@ -107,9 +107,7 @@ class BackupKind:
             now=timestamp(self._agent.clock.now()),
         )
 
-    def _existing(
-        self, obj: PodVolumeBackup, environment: ResticEnvironment, stop: StopToken
-    ) -> BackupSummary | None:
+    def _existing(self, obj: PodVolumeBackup, environment: ResticEnvironment, stop: StopToken) -> BackupSummary | None:
         if obj.status.attempts < 2:
             return None
         tag = f"{PVB_UID_TAG}={obj.metadata.uid}"

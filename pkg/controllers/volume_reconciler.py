@@ -69,7 +69,13 @@ class VolumeReconciler(Generic[T]):
     """Reconciles the objects of one kind on one node."""
 
     def __init__(
-        self, agent: Agent, kind: VolumeKind[T], lister: Lister[T], *, operations: Operations[VolumeOutcome], slots: Slots
+        self,
+        agent: Agent,
+        kind: VolumeKind[T],
+        lister: Lister[T],
+        *,
+        operations: Operations[VolumeOutcome],
+        slots: Slots,
     ) -> None:
         self._agent = agent
         self._kind = kind
@@ -166,7 +172,7 @@ class VolumeReconciler(Generic[T]):
         self._kind.before_failure(obj, reason, message)
         change = failed_status(reason, message, timestamp(self._agent.clock.now()))
         patch_status(self._agent.client, self._kind.ref, obj, change)
-        log.warning("Volume failed", kind=type(obj).__name__, key=obj.metadata.key, reason=reason.value, message=message)
+        log.warning("Volume failed", key=obj.metadata.key, reason=reason.value, message=message)
 
 
 def failed_status(reason: Reason, message: str, now: str) -> JsonObject:

@@ -1,0 +1,217 @@
+"""Ark on a control plane: its CRDs, its RBAC and its DaemonSet as shipped, its programs as processes of their own.
+
+Server and agents run with tokens of the shipped ServiceAccounts, never as an administrator. Nodes are stand-ins, so
+the agents' pods exist and are Ready while the agents themselves are processes here, which a test can kill.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pkg.testing.access import ClusterAccess
+from pkg.testing.assets import binary
+from pkg.testing.minio import Minio
+from pkg.testing.ports import free_port
+from pkg.testing.processes import HarnessError, Process, wait_until
+from pkg.testing.standin_process import StandInNode
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NAMESPACE = "heptio-ark"
+READY_SECONDS = 60
+
+
+class Installation:
+    """One Ark; a context manager.
+
+    Args:
+        access: The cluster, as an administrator.
+        minio: The object store.
+        workdir: Holds logs, kubeconfigs and the nodes' directories.
+        bucket: The bucket of the Config; it exists.
+        nodes: Names of the stand-in nodes to start, each with an agent.
+    """
+
+    def __init__(
+        self, access: ClusterAccess, minio: Minio, workdir: Path, *, bucket: str, nodes: Sequence[str] = ("node1",)
+    ) -> None:
+        self.access = access
+        self.minio = minio
+        self.bucket = bucket
+        self._workdir = workdir
+        backing = workdir / "backing"
+        self.nodes = {name: StandInNode(workdir / name, access.kubeconfig, name, backing=backing) for name in nodes}
+        self.server: Process
+        self.agents: dict[str, Process] = {}
+        self._addresses: dict[str, str] = {}
+
+    def start(self) -> Self:
+        """Installs the manifests, starts nodes, server and agents, and waits until all are ready."""
+        try:
+            self._install()
+            for node in self.nodes.values():
+                node.start()
+            self.server = self._server().start()
+            for name in self.nodes:
+                self.agents[name] = self._agent(name).start()
+            self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Ends every process; the objects stay."""
+        for process in self.processes:
+            process.stop()
+        for node in self.nodes.values():
+            node.stop()
+
+    @property
+    def processes(self) -> list[Process]:
+        """Server and agents."""
+        server = [self.server] if hasattr(self, "server") else []
+        return [*self.agents.values(), *server]
+
+    def wait_ready(self) -> None:
+        """Waits until server and agents answer that they are ready."""
+        for process in self.processes:
+            wait_until(
+                functools.partial(self._answers, process),
+                timeout_seconds=READY_SECONDS,
+                what=f"{process.name} to be ready",
+                watched=[process],
+            )
+
+    def metrics_address(self, process: Process) -> str:
+        """Host and port of a process's health and metrics."""
+        return self._addresses[process.name]
+
+    def ark(
+        self, *arguments: str, check: bool = True, timeout_seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs the CLI as an administrator would."""
+        command = [
+            sys.executable,
+            str(ROOT / "cmd" / "ark.py"),
+            "--kubeconfig",
+            str(self.access.kubeconfig),
+            *arguments,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_seconds, env=self._environment())
+        if check and done.returncode:
+            raise HarnessError(
+                f"ark {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}{self.tails()}"
+            )
+        return done
+
+    def get(self, kind: str, name: str, namespace: str = NAMESPACE) -> dict[str, object]:
+        """An object as JSON."""
+        found: dict[str, object] = json.loads(self.access.kubectl("get", kind, name, "-n", namespace, "-o", "json"))
+        return found
+
+    def list(self, kind: str, namespace: str = NAMESPACE, *, selector: str = "") -> list[dict[str, object]]:
+        """Objects as JSON."""
+        asked = ["get", kind, "-n", namespace, "-o", "json", *(["-l", selector] if selector else [])]
+        items: list[dict[str, object]] = json.loads(self.access.kubectl(*asked))["items"]
+        return items
+
+    def apply_config(self, **provider: object) -> None:
+        """Applies the Config, changed at backupStorageProvider."""
+        own = {
+            "name": "aws",
+            "bucket": self.bucket,
+            "config": {"region": "minio", "s3ForcePathStyle": "true", "s3Url": self.minio.endpoint},
+        }
+        config = {
+            "apiVersion": "ark.heptio.com/v1",
+            "kind": "Config",
+            "metadata": {"name": "default", "namespace": NAMESPACE},
+            "backupStorageProvider": {**own, **provider},
+        }
+        self.access.apply(config)
+
+    def tails(self) -> str:
+        """The ends of all logs, for a failure's message."""
+        return "\n".join(process.tail() for process in self.processes)
+
+    def _install(self) -> None:
+        self.access.kubectl("apply", "--server-side", "-f", str(ROOT / "config" / "crd"))
+        names = [f"crd/{path.stem}.ark.heptio.com" for path in sorted((ROOT / "config" / "crd").glob("*.yaml"))]
+        self.access.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+        self.access.kubectl("apply", "--server-side", "-f", str(ROOT / "config" / "common"))
+        self.access.kubectl("apply", "--server-side", "-f", str(ROOT / "config" / "minio" / "30-daemonset.yaml"))
+        self.apply_config()
+
+    def _server(self) -> Process:
+        return self._program("server", "ark", ["server"], {"POD_NAME": "ark-server", "POD_UID": "server-pod-uid"})
+
+    def _agent(self, node: str) -> Process:
+        wait_until(
+            lambda: self._agent_pod(node) is not None,
+            timeout_seconds=READY_SECONDS,
+            what=f"the agent's pod on {node}",
+            watched=[self.nodes[node].process],
+        )
+        name, uid = self._agent_pod(node) or ("", "")
+        environment = {
+            "NODE_NAME": node,
+            "POD_NAME": name,
+            "POD_UID": uid,
+            "ARK_HOST_PODS": str(self.nodes[node].pods_directory),
+        }
+        return self._program(f"agent-{node}", "ark-agent", ["restic", "server"], environment, self.nodes[node].prefix)
+
+    def _agent_pod(self, node: str) -> tuple[str, str] | None:
+        text = self.access.kubectl("get", "pods", "-n", NAMESPACE, "-l", "name=restic", "-o", "json")
+        for pod in json.loads(text)["items"]:
+            if pod["spec"].get("nodeName") == node and "deletionTimestamp" not in pod["metadata"]:
+                return pod["metadata"]["name"], pod["metadata"]["uid"]
+        return None
+
+    def _program(
+        self, name: str, account: str, words: Sequence[str], own: dict[str, str], prefix: Sequence[str] = ()
+    ) -> Process:
+        directory = self._workdir / name
+        directory.mkdir(parents=True, exist_ok=True)
+        kubeconfig = self.access.kubeconfig_for_service_account(NAMESPACE, account, directory / "kubeconfig")
+        address = f"127.0.0.1:{free_port()}"
+        self._addresses[name] = address
+        environment = {
+            **self._environment(),
+            "HEPTIO_ARK_NAMESPACE": NAMESPACE,
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.minio.write_credentials_file(directory / "cloud")),
+            "ARK_SCRATCH_DIR": str(directory),
+            "ARK_IMAGE": "ark/ark:latest",
+            **own,
+        }
+        options = ["--kubeconfig", str(kubeconfig), "--metrics-address", address, "--log-level", "debug"]
+        command = [sys.executable, str(ROOT / "cmd" / "ark.py"), *words, *options]
+        return Process(name, command, log=self._workdir / f"{name}.log", prefix=prefix, environment=environment)
+
+    def _environment(self) -> dict[str, str]:
+        path = f"{binary('restic').parent}:{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+    def _answers(self, process: Process) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self._addresses[process.name]}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
