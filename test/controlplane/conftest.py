@@ -8,8 +8,11 @@ import pytest
 
 from pkg.testing.access import ClusterAccess, existing_cluster
 from pkg.testing.controlplane import ControlPlane
+from pkg.testing.installation import Installation
 from pkg.testing.minio import Minio
 from pkg.testing.processes import Process
+from pkg.testing.standin_exec import APISERVER_ARGUMENTS
+from pkg.testing.standin_process import StandInNode
 
 WATCHED = pytest.StashKey[list[Process]]()
 
@@ -33,7 +36,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest
     if existing := existing_cluster(workdir):
         yield existing
         return
-    with ControlPlane(workdir) as started:
+    with ControlPlane(workdir, extra_arguments={"kube-apiserver": APISERVER_ARGUMENTS}) as started:
         pytestconfig.stash[WATCHED] += started.processes
         yield started
 
@@ -41,6 +44,16 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest
 @pytest.fixture(scope="session")
 def minio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Minio]:
     with Minio(tmp_path_factory.mktemp("minio")) as started:
+        pytestconfig.stash[WATCHED].append(started.process)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def stand_in(
+    control_plane: ClusterAccess, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[StandInNode]:
+    """Give the control plane a node on which pods run without containers."""
+    with StandInNode(tmp_path_factory.mktemp("node1"), control_plane.kubeconfig, "node1") as started:
         pytestconfig.stash[WATCHED].append(started.process)
         yield started
 
@@ -64,3 +77,14 @@ def bucket(minio: Minio) -> str:
 def credentials_file(minio: Minio, tmp_path: Path) -> Path:
     """Give the test MinIO's credentials as the AWS tools' INI file."""
     return minio.write_credentials_file(tmp_path / "cloud")
+
+
+@pytest.fixture(scope="session")
+def installation(
+    control_plane: ClusterAccess, minio: Minio, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Installation]:
+    """Run Ark with one stand-in node, shared by the tests of this tier."""
+    bucket = minio.make_bucket("ark")
+    with Installation(control_plane, minio, tmp_path_factory.mktemp("ark"), bucket=bucket) as started:
+        pytestconfig.stash[WATCHED] += started.processes
+        yield started

@@ -5,8 +5,10 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+import websocket
 
 from pkg.apis.meta import Json, JsonObject
 from pkg.testing.access import ClusterAccess
@@ -148,6 +150,39 @@ def test_the_data_of_a_deleted_claim_go_with_it(
     control_plane.kubectl("delete", "pvc", "data", "--namespace", namespace, "--wait=false")
     pods.wait(pv, ".metadata.name", "", kind="pv")
     assert not (node.backing / pv).exists()
+
+
+def execute(control_plane: ControlPlane, path: str, *command: str) -> dict[int, bytes]:
+    """What a command in a container writes, by channel, in the way of the kubernetes package's client."""
+    credentials = control_plane.issue("exec", common_name="exec", organizations=["system:masters"])
+    query = urlencode([*(("command", word) for word in command), ("stdout", "1"), ("stderr", "1")])
+    connection = websocket.create_connection(
+        f"{control_plane.server_url.replace('https', 'wss')}{path}/exec?{query}",
+        header=["sec-websocket-protocol: v5.channel.k8s.io,v4.channel.k8s.io"],
+        sslopt={
+            "ca_certs": str(control_plane.ca_file),
+            "certfile": str(credentials.certificate_file),
+            "keyfile": str(credentials.key_file),
+        },
+        timeout=10,
+    )
+    channels: dict[int, bytes] = {}
+    while (message := connection.recv()) and isinstance(message, bytes):
+        channels[message[0]] = channels.get(message[0], b"") + message[1:]
+    connection.close()
+    return channels
+
+
+def test_exec_runs_a_command_beside_the_volumes(
+    control_plane: ControlPlane, namespace: str, pods: Pods, node: StandInNode
+) -> None:
+    pods.make("app", volumes=[{"name": "my-data", "emptyDir": {}}])
+    pods.wait_ready("app")
+    path = f"/api/v1/namespaces/{namespace}/pods/app"
+    channels = execute(control_plane, path, "sh", "-c", "echo frozen > $VOLUME_my_data/state; echo done; exit 3")
+    assert channels[1] == b"done\n"
+    assert json.loads(channels[3])["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
+    assert (pods.volumes("app") / "kubernetes.io~empty-dir" / "my-data" / "state").read_text() == "frozen\n"
 
 
 RESTIC_WAIT: JsonObject = {
