@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Show the main job of Ark: an application loses its namespace and gets everything back.
+
+As root on a whole cluster of this machine, otherwise on a control plane with a stand-in for the node.
+
+    KEEP=1                        leave the cluster up and say how to look around
+    DEMO_DAMAGE=content           damage the restored data: the comparison must see it, and the demo fail
+                                  (content owner mode mtime hole hardlink xattr root; all: each in turn, undone again)
+    TIER=controlplane             the stand-in, also as root
+    ARK_TEST_EXISTING_CLUSTER=1   the cluster of KUBECONFIG; needs IMAGE= and APP_IMAGE=
+
+Ends with 0 only if nothing differs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from anywhere, not installed
+
+from hack.demo_stage import ROOT, DemoError, Stage
+from hack.demo_steps import Steps, say, show
+from hack.demo_story import DAMAGES, Snapshot, Story, all_differences, show_differences, table_of_counts
+from pkg.testing.access import existing_cluster
+from pkg.testing.processes import HarnessError
+
+NOT_A_CLUSTER_RUN = "NOT A CLUSTER RUN: no kubelet, no containers; as root `make demo` runs on a whole cluster"
+
+
+def choose_stage(workdir: Path) -> Stage:
+    """Decide where the demo takes place; as root it is a whole cluster unless a person says otherwise."""
+    tier = os.environ.get("TIER", "")
+    if tier not in ("", "cluster", "controlplane"):
+        raise DemoError(f"TIER={tier} is not a tier of the demo: cluster or controlplane")
+    if access := existing_cluster(workdir):
+        from hack.demo_existing import ExistingStage  # each stage brings a harness that the others do not need
+
+        return ExistingStage(access)
+    if tier == "controlplane" or (os.geteuid() != 0 and tier != "cluster"):
+        from hack.demo_controlplane import ControlPlaneStage
+
+        return ControlPlaneStage(workdir)
+    from hack.demo_cluster import ClusterStage
+
+    return ClusterStage(workdir)
+
+
+def tell(stage: Stage, steps: Steps, damage: str) -> bool:
+    """Tell the whole story and return whether everything came back."""
+    with steps.step(f"Start {stage.title}"):
+        stage.start()
+    with steps.step("Install Ark and a MinIO"):
+        stage.install()
+    story = Story(stage, steps, ROOT / "build" / "demo")
+    before = story.deploy()
+    story.back_up()
+    story.lose()
+    after = story.restore()
+    if damage in DAMAGES:
+        story.damage(damage)
+        after = Snapshot(listings=story.list_again("damaged"), objects=after.objects, identities=after.identities)
+    differences = all_differences(before, after)
+    if differences:
+        show_differences(differences, before, after)
+        return False
+    unseen = story.try_all_damages(before) if damage == "all" else []
+    show("\n".join(unseen))
+    say(f"\n{table_of_counts(before, after)}")
+    return not unseen
+
+
+def run(workdir: Path, damage: str) -> bool:
+    """Tell the story and clean up, or leave the cluster and say how to look at it."""
+    stage = choose_stage(workdir)
+    steps = Steps()
+    try:
+        is_same = tell(stage, steps, damage)
+    except (DemoError, HarnessError) as error:
+        say(f"\n{stage.diagnosis()}\n\nTHE DEMO FAILED: {error}")
+        is_same = False
+    finally:
+        if os.environ.get("KEEP") == "1":
+            say(f"\n{stage.look_around()}")
+        else:
+            stage.stop()
+    say(f"\n{steps.table()}\n")
+    say("Everything came back as it was." if is_same else "NOT everything came back as it was.")
+    if not stage.is_cluster:
+        say(NOT_A_CLUSTER_RUN)
+    return is_same
+
+
+def main() -> int:
+    """Read what was asked for, run it, return the exit code."""
+    damage = os.environ.get("DEMO_DAMAGE", "")
+    if damage not in ("", "all", *DAMAGES):
+        say(f"DEMO_DAMAGE={damage} is not one of {', '.join(DAMAGES)}, all")
+        return 64
+    with tempfile.TemporaryDirectory(prefix="ark-demo-") as directory:
+        try:
+            return 0 if run(Path(directory), damage) else 1
+        except (DemoError, HarnessError) as error:
+            say(f"demo: {error}")
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
