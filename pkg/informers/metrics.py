@@ -40,7 +40,7 @@ class InformerCollector(Collector):
         objects = GaugeMetricFamily("ark_informer_objects", "Objects in the cache", labels=["name"])
         pending = GaugeMetricFamily("ark_informer_pending_notifications", "Not yet handled", labels=["name"])
         broken = CounterMetricFamily("ark_informer_undecodable", "Objects that did not decode", labels=["name"])
-        for one in self._read():
+        for one in {one.name: one for one in self._read()}.values():
             lists.add_metric([one.name], one.lists)
             watches.add_metric([one.name], one.watches)
             version.add_metric([one.name], float(one.last_version) if one.last_version.isdigit() else 0.0)
