@@ -11,12 +11,13 @@ import functools
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pkg.kube.refs import PODS, PVCS, PVS
 from pkg.testing import standin_node, standin_storage
 from pkg.testing.standin_api import Api, ApiError
+from pkg.testing.standin_exec import ExecServer
 from pkg.testing.standin_kinds import Claim, PersistentVolume, Pod, StorageClass
 from pkg.testing.standin_pods import Node, PodLife
 from pkg.testing.standin_volumes import Storage
@@ -32,9 +33,12 @@ class StandIn:
         self._node = node
         self._stop = stop
         self._lives: dict[str, PodLife] = {}
+        self._pods: Mapping[tuple[str, str], Pod] = {}
+        self._exec_server = ExecServer(node.pods_directory.parent / "pki", node.api.ca, self._volumes_of)
 
     def run(self) -> None:
         """Register, say that it is ready on standard output, and work until stopped."""
+        self._exec_server.start()
         self._retried(self._register)
         print("ready", flush=True)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
@@ -42,12 +46,12 @@ class StandIn:
             self._attempt(self._tick)
 
     def _register(self) -> None:
-        standin_node.register(self._node.api, self._node.name)
+        standin_node.register(self._node.api, self._node.name, self._exec_server.port)
         standin_storage.register(self._node.api)
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            self._attempt(lambda: standin_node.beat(self._node.api, self._node.name))
+            self._attempt(lambda: standin_node.beat(self._node.api, self._node.name, self._exec_server.port))
 
     def _retried(self, work: Callable[[], None]) -> None:
         while not self._attempt(work) and not self._stop.wait(POLL_SECONDS):
@@ -79,9 +83,17 @@ class StandIn:
             volumes={one.metadata.name: one for one in volumes},
         )
         pods = api.list(PODS, Pod, field_selector=f"spec.nodeName={self._node.name}")
+        self._pods = {(one.metadata.namespace, one.metadata.name): one for one in pods}
         for pod in pods:
             self._attempt(functools.partial(self._life(pod.metadata.uid).step, pod, storage))
         self._forget({pod.metadata.uid for pod in pods})
+
+    def _volumes_of(self, namespace: str, name: str, container: str) -> Path | None:
+        pod = self._pods.get((namespace, name))
+        if not pod or all(one.name != container for one in pod.spec.containers or ()):
+            return None
+        life = self._life(pod.metadata.uid)
+        return life.directory / "volumes" if life.is_running else None
 
     def _life(self, uid: str) -> PodLife:
         return self._lives.setdefault(uid, PodLife(self._node, uid))

@@ -41,7 +41,8 @@ class Api:
         cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
         self._server: str = cluster["server"]
         self._headers = {"User-Agent": "ark-standin-node"}
-        context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
+        self.ca = _decoded(cluster["certificate-authority-data"])
+        context = ssl.create_default_context(cadata=self.ca)
         if "token" in user:
             self._headers["Authorization"] = f"Bearer {user['token']}"
         else:

@@ -14,7 +14,7 @@ CAPACITY: JsonObject = {"cpu": "64", "memory": "256Gi", "pods": "1000", "ephemer
 CONDITIONS = {"Ready": "True", "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False"}
 
 
-def register(api: Api, name: str) -> None:
+def register(api: Api, name: str, port: int) -> None:
     """Make the Node or take over the one of that name, and report it ready."""
     labels: JsonObject = {
         "kubernetes.io/hostname": name,
@@ -23,13 +23,13 @@ def register(api: Api, name: str) -> None:
     }
     node: JsonObject = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
     api.create(NODES, "", node)
-    beat(api, name)
+    beat(api, name, port)
 
 
-def beat(api: Api, name: str) -> None:
-    """Say that the node is alive."""
+def beat(api: Api, name: str, port: int) -> None:
+    """Say that the node is alive, and that it answers exec on a port."""
     now = datetime.datetime.now(datetime.UTC)
-    api.patch(NODES, "", name, {"status": _status(name, now)}, subresource="status")
+    api.patch(NODES, "", name, {"status": _status(name, port, now)}, subresource="status")
     lease: JsonObject = {
         "apiVersion": LEASES.api_version,
         "kind": LEASES.kind,
@@ -44,7 +44,7 @@ def beat(api: Api, name: str) -> None:
         api.patch(LEASES, LEASE_NAMESPACE, name, {"spec": lease["spec"]})
 
 
-def _status(name: str, now: datetime.datetime) -> JsonObject:
+def _status(name: str, port: int, now: datetime.datetime) -> JsonObject:
     stamp = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     conditions: list[Json] = [
         {"type": kind, "status": status, "reason": "StandIn", "lastHeartbeatTime": stamp}
@@ -55,6 +55,7 @@ def _status(name: str, now: datetime.datetime) -> JsonObject:
         "allocatable": CAPACITY,
         "conditions": conditions,
         "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": name}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
         "nodeInfo": _node_info(),
     }
 

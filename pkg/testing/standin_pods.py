@@ -48,6 +48,7 @@ class PodLife:
 
     def __init__(self, node: Node, uid: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.directory = node.pods_directory / uid
+        self.is_running = False
         self._node = node
         self._uid = uid
         self._monotonic = monotonic
@@ -72,6 +73,7 @@ class PodLife:
 
     def release(self) -> bool:
         """Stop what runs and take the volumes away; returns False while somebody holds one of them."""
+        self.is_running = False
         if self._helper:
             self._helper.stop(grace_seconds=1)
             self._helper = None
@@ -164,6 +166,7 @@ class PodLife:
             exit_code=exit_code,
             ready=ready,
         )
+        self.is_running = stage is Stage.RUNNING
         status = status_of(pod, progress)
         if status == self._written:
             return

@@ -169,7 +169,7 @@ def execute(control_plane: ControlPlane, path: str, *command: str) -> dict[int, 
     channels: dict[int, bytes] = {}
     while (message := connection.recv()) and isinstance(message, bytes):
         channels[message[0]] = channels.get(message[0], b"") + message[1:]
-    connection.close()
+    connection.shutdown()
     return channels
 
 
