@@ -1,0 +1,159 @@
+"""A restore from beginning to end, as a function of the Restore, the bucket and the cluster.
+
+It may be run again after a crash at any line: every object that it makes carries the Restore's UID, so a second run
+tells its own from what was there before, and names of PodVolumeRestores are derived. Nothing is created before the
+backup is proven whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pkg.apis.reasons import BackupPhase, Reason
+from pkg.kube.backoff import retry_transient
+from pkg.kube.errors import KubeError
+from pkg.kube.stop import StopToken
+from pkg.objectstore.errors import StoreError
+from pkg.objectstore.layout import restore_keys
+from pkg.restore.api import PatientApi
+from pkg.restore.errors import ApiUnavailableError, BackupDamagedError, RestoreError, RestoreInterruptedError
+from pkg.restore.job import CANCELED, RestoreJob, RestoreOutcome
+from pkg.restore.namespaces import Namespaces
+from pkg.restore.oplog import RestoreLog
+from pkg.restore.preparation import prepare
+from pkg.restore.reading import StoredBackup, read_backup
+from pkg.restore.repositories import Repositories
+from pkg.restore.results import Results, phase_of
+from pkg.restore.run import Run, own_labels
+from pkg.restore.volume_wait import VolumeWait, WaitSettings
+
+
+def run_restore(job: RestoreJob, stop: StopToken) -> RestoreOutcome:
+    """Restores what the Restore asks for.
+
+    A stop with the reason `pkg.restore.job.CANCELED` ends the Restore; with any other it only ends this attempt.
+
+    Raises:
+        RestoreInterruptedError: the process ends; run it again later.
+        ApiUnavailableError: the Kubernetes API is away; run it again later.
+    """
+    backup, results = job.restore.spec.backup_name, Results()
+    with RestoreLog(job.restore.metadata.key, job.scratch_dir) as log:
+        log.logger.info("Restore started", backup=backup)
+        try:
+            stored = read_backup(job.store, backup, scratch_dir=job.scratch_dir)
+            try:
+                outcome = _restore(job, stored, stop, results, log)
+            finally:
+                stored.archive.close()
+        except RestoreError as error:
+            outcome = RestoreOutcome(phase=BackupPhase.FAILED, reason=error.reason, message=str(error), errors=1)
+            results.errors.ark(str(error))
+            if not isinstance(error, BackupDamagedError):
+                return outcome  # there is no place in the bucket for files of this restore
+        log.logger.info("Restore ended", phase=str(outcome.phase), reason=outcome.message)
+        return _published(job, outcome, results, log)
+
+
+def _restore(
+    job: RestoreJob, stored: StoredBackup, stop: StopToken, results: Results, log: RestoreLog
+) -> RestoreOutcome:
+    run, waiting = _wired(job, stored, stop, results, log)
+    try:
+        run.create_all()
+        waiting.finish(stop)
+    except RestoreInterruptedError:
+        if stop.reason != CANCELED:
+            raise
+        waiting.give_up(Reason.CANCELED, "the Restore was cancelled")
+    run.report_progress()
+    phase, reason, message = phase_of(
+        errors=results.errors.count,
+        pods_existing=results.pods_existing,
+        volumes_failed=results.volumes_failed,
+        cancelled=stop.cancelled,
+    )
+    return RestoreOutcome(
+        phase=phase,
+        reason=reason,
+        message=message,
+        warnings=results.warnings.count,
+        errors=results.errors.count,
+        items=run.items,
+        volumes=waiting.counts(),
+    )
+
+
+def _wired(
+    job: RestoreJob, stored: StoredBackup, stop: StopToken, results: Results, log: RestoreLog
+) -> tuple[Run, VolumeWait]:
+    api = PatientApi(job.client, stop=stop, clock=job.clock)
+    try:
+        discovery = retry_transient(job.discover, stop=stop, clock=job.clock)
+    except KubeError as error:
+        raise ApiUnavailableError(f"the cluster does not say what it serves: {error}") from error
+    prepared = prepare(stored, job.restore.spec, discovery, job.priorities)
+    for warning in discovery.warnings:
+        results.warnings.ark(warning)
+    for name in prepared.scope.unknown:
+        results.errors.ark(f'includedResources names "{name}", which neither the cluster nor the backup knows')
+    if not prepared.entries:
+        results.warnings.ark(f"the backup {stored.backup.metadata.name} holds nothing that this Restore asks for")
+    waiting = _waiting(job, api, results, log)
+    namespaces = Namespaces(
+        api,
+        original=prepared.namespace_object,
+        labels=own_labels(job),
+        timeout_seconds=job.namespace_timeout_seconds,
+        clock=job.clock,
+        stop=stop,
+    )
+    run = Run(
+        job,
+        prepared,
+        api=api,
+        discovery=discovery,
+        namespaces=namespaces,
+        waiting=waiting,
+        results=results,
+        log=log.logger,
+        stop=stop,
+    )
+    waiting.progressed = run.report_progress
+    return run, waiting
+
+
+def _waiting(job: RestoreJob, api: PatientApi, results: Results, log: RestoreLog) -> VolumeWait:
+    def report(namespace: str, text: str) -> None:
+        results.volumes_failed += 1
+        results.errors.about(namespace, text)
+        log.logger.error("Volume not restored", namespace=namespace, error=text)
+
+    metadata = job.restore.metadata
+    return VolumeWait(
+        WaitSettings(restore_name=metadata.name, restore_uid=metadata.uid, timeout_seconds=job.pod_timeout_seconds),
+        api=api,
+        agents=job.volumes,
+        repositories=Repositories(
+            api,
+            ark_namespace=job.ark_namespace,
+            identifier=job.restic_identifier,
+            timeout_seconds=job.repository_timeout_seconds,
+            clock=job.clock,
+        ),
+        clock=job.clock,
+        report=report,
+    )
+
+
+def _published(job: RestoreJob, outcome: RestoreOutcome, results: Results, log: RestoreLog) -> RestoreOutcome:
+    """Writes results and log; credentials that may only read do not make a restore fail."""
+    keys = restore_keys(job.restore.spec.backup_name, job.restore.metadata.name)
+    publish = job.publish or job.store.put
+    try:
+        publish(keys.results, results.encoded())
+        publish(keys.log, log.packed())
+    except StoreError as error:
+        message = "; ".join(part for part in (outcome.message, f"results and log are not stored: {error}") if part)
+        return dataclasses.replace(outcome, message=message, warnings=outcome.warnings + 1)
+    return outcome

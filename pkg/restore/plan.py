@@ -1,0 +1,135 @@
+"""In which order a backup's objects are restored, and what must be known about them together before that.
+
+Definitions come before what they define, pods before their controllers (they carry the wait for their data and are
+adopted afterwards), and what can stand in the way of other creations (webhooks, aggregated APIs) comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pkg.apis.label_selector import matches
+from pkg.apis.meta import JsonObject, LabelSelector
+from pkg.restore.archive import Entry
+from pkg.restore.captures import Captures
+from pkg.restore.fields import object_at, text_at, texts_at
+from pkg.restore.filters import Scope
+
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+NAMESPACES = "namespaces"
+PODS = "pods"
+CLAIMS = "persistentvolumeclaims"
+VOLUMES = "persistentvolumes"
+SERVICES = "services"
+
+# Classes come before what names them, or pods and claims that name one would be refused. Service accounts come
+# before secrets, because a token Secret without its account is deleted by the cluster.
+PRIORITIES = (
+    CRDS,
+    NAMESPACES,
+    "storageclasses.storage.k8s.io",
+    "csidrivers.storage.k8s.io",
+    "priorityclasses.scheduling.k8s.io",
+    "runtimeclasses.node.k8s.io",
+    VOLUMES,
+    CLAIMS,
+    "serviceaccounts",
+    "secrets",
+    "configmaps",
+    "limitranges",
+    PODS,
+    "replicasets.apps",
+)
+LAST = (
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "apiservices.apiregistration.k8s.io",
+)
+
+Read = Callable[[Entry], JsonObject | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What one object's treatment needs to know about others.
+
+    Attributes:
+        namespace_mapping: Original namespace to target namespace.
+        captured_claims: (namespace, claim) of the claims whose contents restic holds.
+        kept_volumes: Names of the persistent volumes that are restored as they were, on their old disk.
+        selector_services: (namespace, name) of services whose endpoints the cluster makes.
+    """
+
+    namespace_mapping: Mapping[str, str] = field(default_factory=dict)
+    captured_claims: frozenset[tuple[str, str]] = frozenset()
+    kept_volumes: frozenset[str] = frozenset()
+    selector_services: frozenset[tuple[str, str]] = frozenset()
+
+    def target(self, namespace: str) -> str:
+        """The namespace that an object of this one goes into."""
+        return self.namespace_mapping.get(namespace, namespace)
+
+
+def in_order(entries: Iterable[Entry], priorities: Sequence[str] = PRIORITIES) -> list[Entry]:
+    """The entries as they are restored; a namespace itself is no step, it is made when something needs it."""
+    rank = {name: number for number, name in enumerate(dict.fromkeys((CRDS, *priorities)))}
+    last = {name: len(rank) + 1 + number for number, name in enumerate(LAST)}
+
+    def key(entry: Entry) -> tuple[int, str, str, str]:
+        resource = entry.group_resource
+        return last.get(resource, rank.get(resource, len(rank))), resource, entry.namespace, entry.name
+
+    return sorted((entry for entry in entries if entry.group_resource != NAMESPACES), key=key)
+
+
+def gather_facts(
+    entries: Sequence[Entry],
+    read: Read,
+    *,
+    scope: Scope,
+    selector: LabelSelector | None,
+    captures: Captures,
+    namespace_mapping: Mapping[str, str],
+) -> Facts:
+    """Reads the objects that say something about others.
+
+    Args:
+        entries: All of the backup.
+        read: Gives an object, None for one that does not decode.
+        scope: What the Restore asks for.
+        selector: Its labels.
+        captures: What restic holds.
+        namespace_mapping: The Restore's.
+    """
+    services, kept = set(), set()
+    for entry in entries:
+        if entry.group_resource not in (SERVICES, VOLUMES):
+            continue
+        obj = read(entry)
+        if obj is None:
+            continue
+        if entry.group_resource == SERVICES and object_at(obj, "spec", "selector"):
+            services.add((entry.namespace, entry.name))
+        wanted = scope.takes(entry) and matches(selector, texts_at(obj, "metadata", "labels"))
+        if entry.group_resource == VOLUMES and wanted and keeps_disk(obj, captures):
+            kept.add(entry.name)
+    return Facts(
+        namespace_mapping=namespace_mapping,
+        captured_claims=frozenset(captures.by_claim),
+        kept_volumes=frozenset(kept),
+        selector_services=frozenset(services),
+    )
+
+
+def keeps_disk(volume: JsonObject, captures: Captures) -> bool:
+    """Whether a persistent volume is restored on its old disk.
+
+    Not one whose contents come from restic, for it would be filled over its old disk, and not one whose disk was
+    deleted with its claim.
+    """
+    claim = text_at(volume, "spec", "claimRef", "namespace"), text_at(volume, "spec", "claimRef", "name")
+    policy = text_at(volume, "spec", "persistentVolumeReclaimPolicy")
+    return claim not in captures.by_claim and policy not in ("Delete", "Recycle")
