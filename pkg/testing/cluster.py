@@ -60,9 +60,14 @@ class Cluster(ClusterAccess):
         return Node(
             addresses,
             self.workdir / addresses.name,
-            cgroup=f"ark-{identity(self.workdir)}-{addresses.name}",
+            cgroup=self.cgroup_name(self.workdir, addresses.name),
             control_plane=self.control_plane,
         )
+
+    @staticmethod
+    def cgroup_name(workdir: Path, node: str) -> str:
+        """Return the name of the control group of a node's pods."""
+        return f"ark-{identity(workdir)}-{node}"
 
     def start(self) -> Self:
         """Start everything and wait until pods with volumes can run; nothing is left when that fails."""
@@ -149,6 +154,12 @@ class Cluster(ClusterAccess):
     def node(self, name: str) -> Node:
         """Return a node by the name of its Node object."""
         return next(node for node in self.nodes if node.name == name)
+
+    def restart_volume_driver(self) -> None:
+        """Kill the volume driver of every node and start it again."""
+        for driver in self._services[: len(self.nodes)]:
+            driver.kill()
+            driver.start()
 
     def load_image(self, archive: Path) -> None:
         """Give every node the images of one more archive."""

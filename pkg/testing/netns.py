@@ -66,8 +66,8 @@ class Machine:
     def prefix(self) -> tuple[str, ...]:
         """Command words that run what follows inside all namespaces, working directory `/`.
 
-        `nsenter` has to fork to get into a process namespace. It must outlive a SIGTERM to the group, or its child would
-        be killed for having lost its parent instead of stopping in its own way.
+        `nsenter` has to fork to get into a process namespace. It must outlive a SIGTERM to the group, or its child
+        would be killed for having lost its parent instead of stopping in its own way.
         """
         tied = ("setpriv", "--pdeathsig", "KILL", "--", "env", "--ignore-signal=TERM,INT")
         return (*tied, *self._enter, "env", "--default-signal=TERM,INT")

@@ -1,7 +1,7 @@
 """One node: containerd, kubelet and kube-proxy in a machine of their own.
 
-The kubelet's directory is at /var/lib/kubelet *inside*, so manifests and paths are those of any cluster; outside it lies
-below the workdir. All that the machine shares with the outside are its control group and the empty mount point
+The kubelet's directory is at /var/lib/kubelet *inside*, so manifests and paths are those of any cluster; outside it
+lies below the workdir. All that the machine shares with the outside are its control group and the empty mount point
 /var/lib/kubelet.
 """
 

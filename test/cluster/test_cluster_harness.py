@@ -1,0 +1,246 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pkg.testing import csi
+from pkg.testing.access import ClusterAccess
+from pkg.testing.assets import REPOSITORY
+from pkg.testing.cluster import Cluster
+from pkg.testing.images import APPLICATION, APPLICATION_IMAGE
+from pkg.testing.node_cgroups import cgroup_directories
+from pkg.testing.processes import wait_until
+
+RUN_SECONDS = 60
+PYTHON_ASKS_API = """\
+import json, pathlib, ssl, urllib.request
+home = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
+request = urllib.request.Request("https://kubernetes.default.svc/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    data=json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}).encode(),
+    headers={"Authorization": "Bearer " + (home / "token").read_text(), "Content-Type": "application/json"})
+context = ssl.create_default_context(cafile=str(home / "ca.crt"))
+print(json.load(urllib.request.urlopen(request, context=context, timeout=10))["status"]["userInfo"]["username"])
+"""
+
+
+@pytest.fixture
+def namespace(cluster: ClusterAccess) -> Iterator[str]:
+    name = f"harness-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def volume_claim(namespace: str, name: str, storage_class: str = csi.STORAGE_CLASS) -> dict[str, object]:
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": storage_class,
+        "resources": {"requests": {"storage": "1Mi"}},
+    }
+    metadata = {"namespace": namespace, "name": name}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+def pod(namespace: str, name: str, script: str, *, claim: str = "", node: str = "") -> dict[str, object]:
+    volumes: list[dict[str, object]] = [{"name": "scratch", "emptyDir": {}}]
+    if claim:
+        volumes.append({"name": "data", "persistentVolumeClaim": {"claimName": claim}})
+    container = {
+        "name": "main",
+        "image": APPLICATION_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["bash", "-c", f"{script}; echo started; trap exit TERM; sleep infinity & wait"],
+        "volumeMounts": [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes],
+    }
+    spec: dict[str, object] = {
+        "containers": [container],
+        "volumes": volumes,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {"fsGroup": 2000},
+    }
+    if node:
+        spec["nodeSelector"] = {"kubernetes.io/hostname": node}
+    metadata = {"namespace": namespace, "name": name, "labels": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def service(namespace: str, name: str, port: int) -> dict[str, object]:
+    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": port}]}
+    metadata = {"namespace": namespace, "name": name}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def run_pod(cluster: ClusterAccess, *manifests: dict[str, object]) -> dict[str, str]:
+    """Apply manifests, the last of which is a pod, and wait for it; returns its uid, node and address."""
+    for manifest in manifests:
+        cluster.apply(manifest)
+    metadata = manifests[-1]["metadata"]
+    assert isinstance(metadata, dict)
+    target = f"pod/{metadata['name']}", f"--namespace={metadata['namespace']}"
+    cluster.kubectl("wait", "--for=condition=Ready", *target, f"--timeout={RUN_SECONDS}s", timeout_seconds=90)
+    shown = json.loads(cluster.kubectl("get", *target, "--output=json"))
+    return {"uid": shown["metadata"]["uid"], "node": shown["spec"]["nodeName"], "ip": shown["status"]["podIP"]}
+
+
+def execute(cluster: ClusterAccess, namespace: str, name: str, *command: str) -> str:
+    return cluster.kubectl("exec", f"--namespace={namespace}", name, "--", *command).strip()
+
+
+@pytest.mark.parametrize(
+    "storage_class",
+    [
+        pytest.param(csi.STORAGE_CLASS, id="a claim that is bound at once"),
+        pytest.param(csi.WAITING_STORAGE_CLASS, id="a claim that waits for its pod"),
+    ],
+)
+def test_data_of_a_claim_is_a_mount_point_in_the_kubelets_directory(
+    own_cluster: Cluster, namespace: str, storage_class: str
+) -> None:
+    claim = volume_claim(namespace, "data", storage_class)
+    write = "echo claimed > /data/file; echo scratched > /scratch/file"
+    got = run_pod(own_cluster, claim, pod(namespace, "app", write, claim="data"))
+
+    shown = json.loads(own_cluster.kubectl("get", "pvc", "data", f"--namespace={namespace}", "--output=json"))
+    node = own_cluster.node(got["node"])
+    volumes = node.pod_directory(got["uid"]) / "volumes"
+    mount = volumes / "kubernetes.io~csi" / shown["spec"]["volumeName"] / "mount"
+    assert node.machine.run("cat", mount / "file") == "claimed\n"
+    assert f" {mount} " in node.machine.run("cat", "/proc/self/mountinfo")
+    assert node.machine.run("stat", "--format=%g %a", mount) == "2000 2775\n"
+    assert node.machine.run("cat", volumes / "kubernetes.io~empty-dir" / "scratch" / "file") == "scratched\n"
+    assert not (mount / "file").exists()  # the machine itself sees nothing of it
+
+
+def test_logs_and_exec_reach_a_container(cluster: ClusterAccess, namespace: str) -> None:
+    run_pod(cluster, pod(namespace, "app", "echo hello"))
+
+    assert cluster.kubectl("logs", f"--namespace={namespace}", "app") == "hello\nstarted\n"
+    assert execute(cluster, namespace, "app", "echo", "from exec") == "from exec"
+
+
+def test_a_pod_reaches_a_service_by_name_also_on_its_own_node(cluster: ClusterAccess, namespace: str) -> None:
+    serve = "echo served > /scratch/index.html; cd /scratch; python3 -m http.server 8000 &"
+    run_pod(cluster, service(namespace, "web", 8000), pod(namespace, "web", serve[:-2] + " >/dev/null 2>&1 & true"))
+    fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+    run_pod(cluster, pod(namespace, "client", "true"))
+
+    for address in (f"http://web.{namespace}.svc", f"http://web.{namespace}.svc.cluster.local", "http://web"):
+        shown = wait_until(
+            lambda address=address: execute(  # type: ignore[misc]
+                cluster, namespace, "client", "python3", "-c", fetch, address
+            ),
+            timeout_seconds=10,
+            what=address,
+        )
+        assert shown == "served"
+
+
+def test_a_service_account_token_works_in_a_pod(cluster: ClusterAccess, namespace: str) -> None:
+    run_pod(cluster, pod(namespace, "app", "true"))
+
+    answer = execute(cluster, namespace, "app", "python3", "-c", PYTHON_ASKS_API)
+
+    assert answer == f"system:serviceaccount:{namespace}:default"
+
+
+def test_a_token_for_a_process_outside_has_only_its_accounts_rights(
+    own_cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    kubeconfig = own_cluster.kubeconfig_for_service_account(namespace, "default", tmp_path / "kubeconfig")
+    environment = {"KUBECONFIG": str(kubeconfig)}
+
+    mine = own_cluster.run("kubectl", "auth", "whoami", environment=environment)
+    refused = own_cluster.run("kubectl", "get", "secrets", f"--namespace={namespace}", environment=environment)
+
+    assert f"system:serviceaccount:{namespace}:default" in mine.stdout
+    assert "Forbidden" in refused.stderr
+
+
+def test_a_restarted_kubelet_and_driver_keep_pods_and_serve_new_claims(own_cluster: Cluster, namespace: str) -> None:
+    write = "echo $RANDOM > /data/file"
+    before = run_pod(own_cluster, volume_claim(namespace, "one"), pod(namespace, "one", write, claim="one"))
+    content = execute(own_cluster, namespace, "one", "cat", "/data/file")
+
+    own_cluster.restart_volume_driver()
+    kubelet = own_cluster.nodes[0].kubelet
+    assert kubelet is not None
+    kubelet.stop()
+    kubelet.start()
+    run_pod(own_cluster, volume_claim(namespace, "two"), pod(namespace, "two", write, claim="two"))
+
+    assert execute(own_cluster, namespace, "one", "cat", "/data/file") == content
+    after = run_pod(own_cluster, pod(namespace, "one", write, claim="one"))
+    assert after == before
+
+
+def test_two_nodes_share_pods_network_services_and_volumes(cluster_workdir: Path) -> None:
+    with Cluster(cluster_workdir, nodes=2, image_names=[APPLICATION]) as cluster:
+        cluster.kubectl("create", "namespace", "two")
+        serve = "cd /scratch; echo served > index.html; python3 -m http.server 8000 >/dev/null 2>&1 & true"
+        web = run_pod(cluster, service("two", "web", 8000), pod("two", "web", serve, node="node2"))
+        client = run_pod(cluster, volume_claim("two", "data"), pod("two", "client", "true", claim="data", node="node1"))
+        fetch = "import urllib.request; print(urllib.request.urlopen('http://web.two.svc', timeout=9).read().decode())"
+
+        assert (web["node"], client["node"]) == ("node2", "node1")
+        assert execute(cluster, "two", "client", "python3", "-c", fetch) == "served"
+        other = run_pod(cluster, volume_claim("two", "more"), pod("two", "other", "true", claim="more", node="node2"))
+        assert other["ip"].startswith("10.98.2.")
+        assert cluster.kubectl("logs", "--namespace=two", "other") == "started\n"
+
+
+def left_behind(marker: str) -> list[str]:
+    """Processes, mounts and control groups that name the marker."""
+    found = subprocess.run(["pgrep", "-f", "-a", marker], capture_output=True, text=True).stdout.splitlines()
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if marker in line]
+    return [*found, *mounts]
+
+
+def network_namespaces() -> set[str]:
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/ns/net"):
+        try:
+            found.add(os.readlink(link))
+        except OSError:
+            continue
+    return found
+
+
+def test_nothing_is_left_after_a_stop(cluster_workdir: Path) -> None:
+    cluster = Cluster(cluster_workdir, image_names=[APPLICATION])
+    with cluster:
+        claim = volume_claim("default", "data")
+        run_pod(cluster, claim, pod("default", "app", "true", claim="data"))
+        inside = os.readlink(f"/proc/{cluster.nodes[0].machine.pid}/ns/net")
+        assert left_behind(str(cluster_workdir))
+        assert cgroup_directories(cluster.nodes[0].cgroup)
+
+    assert left_behind(str(cluster_workdir)) == []
+    assert inside not in network_namespaces()
+    assert cgroup_directories(cluster.nodes[0].cgroup) == []
+    assert {path.suffix for path in cluster_workdir.rglob("*") if not path.is_dir()} <= {".log"}
+
+
+def test_a_killed_owner_takes_the_cluster_with_it_and_the_next_start_cleans_the_rest(cluster_workdir: Path) -> None:
+    hold = [sys.executable, "-m", "pkg.testing.cluster_cli", "hold", "--workdir", str(cluster_workdir)]
+    owner = subprocess.Popen([*hold, "--image", APPLICATION], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    try:
+        assert owner.stdout is not None
+        assert "ready" in owner.stdout.readline()
+        stale = Cluster.cgroup_name(cluster_workdir, "node1")
+        assert cgroup_directories(stale)
+    finally:
+        owner.send_signal(signal.SIGKILL)
+        owner.communicate()
+
+    wait_until(lambda: not left_behind(str(cluster_workdir)), timeout_seconds=10, what="the end of all processes")
+    swept = subprocess.run(
+        [sys.executable, "-m", "pkg.testing.cluster_cli", "down", "--workdir", str(cluster_workdir)], cwd=REPOSITORY
+    )
+    assert swept.returncode == 0
+    assert cgroup_directories(stale) == []
