@@ -23,8 +23,10 @@ from pkg.kube.clock import Clock
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.manager.operations import Crashed, Operations, Running, Succeeded
-from pkg.manager.reconciler import Result, done
+from pkg.manager.reconciler import Result, again_in, done
 from pkg.workqueue.key import Key
+
+INTERRUPTED_RETRY_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -33,7 +35,7 @@ T = TypeVar("T", bound=Object)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOutcome:
-    """How an engine ended; `status` is None when this server is stopping and the next one goes on."""
+    """How an engine ended; `status` is None when it was interrupted and must be run again."""
 
     status: JsonObject | None
 
@@ -102,24 +104,24 @@ class EngineReconciler(Generic[T]):
         if obj is None:
             self._let_go(key)
             return done()
-        self._carry_out(key, obj, decide_engine(self._kind.view(obj, self._work(key))))
-        return done()
+        return self._carry_out(key, obj, decide_engine(self._kind.view(obj, self._work(key))))
 
-    def _carry_out(self, key: Key, obj: T, step: EngineStep) -> None:
+    def _carry_out(self, key: Key, obj: T, step: EngineStep) -> Result:
         match step:
             case EngineStep.IGNORE | EngineStep.WATCH:
-                return
+                pass
             case EngineStep.FORGET:
                 self._operations.forget(key)
             case EngineStep.CANCEL:
                 self._operations.cancel(key, Reason.CANCELED)
             case EngineStep.RECORD:
-                self._record(key, obj)
+                return self._record(key, obj)
             case EngineStep.VALIDATE:
                 if not self._refuse_invalid(obj):
                     self._claim_and_start(key, obj)
             case EngineStep.TAKE_OVER:
                 self._claim_and_start(key, obj)
+        return done()
 
     def _work(self, key: Key) -> Work:
         match self._operations.observe(key):
@@ -170,17 +172,20 @@ class EngineReconciler(Generic[T]):
         log.info("Claimed", kind=type(obj).__name__, key=str(key), epoch=so_far.epoch + 1)
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
 
-    def _record(self, key: Key, obj: T) -> None:
+    def _record(self, key: Key, obj: T) -> Result:
         match self._operations.observe(key):
-            case Succeeded(result=outcome):
-                if outcome.status is not None:
-                    self._finish(obj, outcome.status)
+            case Succeeded(result=EngineOutcome(status=None)):
+                self._operations.forget(key)
+                return again_in(INTERRUPTED_RETRY_SECONDS)
+            case Succeeded(result=EngineOutcome(status=status)) if status is not None:
+                self._finish(obj, status)
             case Crashed(error=error):
                 log.error("Engine crashed", key=str(key), error=str(error))
                 self._finish(obj, crashed_status(error, timestamp(self._clock.now())))
             case _:
-                return
+                return done()
         self._operations.forget(key)
+        return done()
 
     def _finish(self, obj: T, status: JsonObject) -> None:
         finished = patch_status(self._client, self._kind.ref, obj, status)
