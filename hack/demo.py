@@ -43,9 +43,14 @@ def choose_stage(workdir: Path) -> Stage:
         from hack.demo_controlplane import ControlPlaneStage
 
         return ControlPlaneStage(workdir)
-    from hack.demo_cluster import ClusterStage
+    from hack.demo_cluster import ClusterStage, StandingClusterStage
 
-    return ClusterStage(workdir)
+    return StandingClusterStage() if is_kept() else ClusterStage(workdir)
+
+
+def is_kept() -> bool:
+    """Whether the cluster is to stay."""
+    return os.environ.get("KEEP") == "1"
 
 
 def tell(stage: Stage, steps: Steps, damage: str) -> bool:
@@ -82,7 +87,7 @@ def run(workdir: Path, damage: str) -> bool:
         say(f"\n{stage.diagnosis()}\n\nTHE DEMO FAILED: {error}")
         is_same = False
     finally:
-        if os.environ.get("KEEP") == "1":
+        if is_kept() and stage.look_around():
             say(f"\n{stage.look_around()}")
         else:
             stage.stop()
