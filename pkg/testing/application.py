@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pkg.testing.access import ClusterAccess
@@ -39,11 +39,11 @@ class Application:
         default = {"backup.ark.heptio.com/backup-volumes": "data, scratch"}
         self._annotations = dict(default if annotations is None else annotations)
 
-    def deploy(self, *extra_volumes: Mapping[str, object]) -> None:
-        """Creates everything and waits until the pod runs."""
+    def deploy(self, *extra_volumes: Mapping[str, object], mounted: Sequence[str] = ()) -> None:
+        """Creates everything and waits until the pod runs; `mounted` names the extra volumes that it mounts."""
         self._access.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         self._access.apply(self._claim())
-        self._access.apply(self._pod(extra_volumes))
+        self._access.apply(self._pod(extra_volumes, mounted))
         self.wait_running()
 
     def wait_running(self, timeout_seconds: float = RUNNING_SECONDS) -> None:
@@ -111,12 +111,12 @@ class Application:
             },
         }
 
-    def _pod(self, extra_volumes: tuple[Mapping[str, object], ...]) -> dict[str, object]:
+    def _pod(self, extra_volumes: Sequence[Mapping[str, object]], mounted: Sequence[str]) -> dict[str, object]:
         volumes = [
             {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
             {"name": "scratch", "emptyDir": {}},
         ]
-        mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
+        mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("data", "scratch", *mounted)]
         return {
             "apiVersion": "v1",
             "kind": "Pod",

@@ -126,11 +126,7 @@ class Installation:
 
     def apply_config(self, **provider: object) -> None:
         """Applies the Config, changed at backupStorageProvider."""
-        own = {
-            "name": "aws",
-            "bucket": self.bucket,
-            "config": {"region": "minio", "s3ForcePathStyle": "true", "s3Url": self.minio.endpoint},
-        }
+        own = {"name": "aws", "bucket": self.bucket, "config": self.store_config()}
         config = {
             "apiVersion": "ark.heptio.com/v1",
             "kind": "Config",
@@ -138,6 +134,20 @@ class Installation:
             "backupStorageProvider": {**own, **provider},
         }
         self.access.apply(config)
+
+    def store_config(self) -> dict[str, str]:
+        """What the Config says of the object store."""
+        return {"region": "minio", "s3ForcePathStyle": "true", "s3Url": self.minio.endpoint}
+
+    def credentials_files(self) -> list[Path]:
+        """The object store's credentials as each program reads them."""
+        return sorted(self._workdir.glob("*/cloud"))
+
+    def replace_agent(self, node: str) -> None:
+        """Starts the agent of a node again, as the pod that the DaemonSet has there now."""
+        self.agents[node].stop()
+        self.agents[node] = self._agent(node).start()
+        self.wait_ready()
 
     def tails(self) -> str:
         """The ends of all logs, for a failure's message."""
