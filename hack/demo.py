@@ -17,10 +17,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from anywhere, not installed
 
+from hack.demo_cluster import ClusterStage, StandingClusterStage
+from hack.demo_controlplane import ControlPlaneStage
+from hack.demo_existing import ExistingStage
 from hack.demo_stage import ROOT, DemoError, Stage
 from hack.demo_steps import Steps, say, show
 from hack.demo_story import DAMAGES, Snapshot, Story, all_differences, show_differences, table_of_counts
@@ -30,27 +34,32 @@ from pkg.testing.processes import HarnessError
 NOT_A_CLUSTER_RUN = "NOT A CLUSTER RUN: no kubelet, no containers; as root `make demo` runs on a whole cluster"
 
 
-def choose_stage(workdir: Path) -> Stage:
+def place(environ: Mapping[str, str], *, is_root: bool) -> str:
     """Decide where the demo takes place; as root it is a whole cluster unless a person says otherwise."""
-    tier = os.environ.get("TIER", "")
-    if tier not in ("", "cluster", "controlplane"):
+    tier = environ.get("TIER") or ("cluster" if is_root else "controlplane")
+    if tier not in ("cluster", "controlplane"):
         raise DemoError(f"TIER={tier} is not a tier of the demo: cluster or controlplane")
-    if access := existing_cluster(workdir):
-        from hack.demo_existing import ExistingStage  # each stage brings a harness that the others do not need
-
-        return ExistingStage(access)
-    if tier == "controlplane" or (os.geteuid() != 0 and tier != "cluster"):
-        from hack.demo_controlplane import ControlPlaneStage
-
-        return ControlPlaneStage(workdir)
-    from hack.demo_cluster import ClusterStage, StandingClusterStage
-
-    return StandingClusterStage() if is_kept() else ClusterStage(workdir)
+    if environ.get("ARK_TEST_EXISTING_CLUSTER") == "1":
+        return "existing"
+    return "standing" if tier == "cluster" and is_kept(environ) else tier
 
 
-def is_kept() -> bool:
+def is_kept(environ: Mapping[str, str]) -> bool:
     """Whether the cluster is to stay."""
-    return os.environ.get("KEEP") == "1"
+    return environ.get("KEEP") == "1"
+
+
+def make_stage(chosen: str, workdir: Path) -> Stage:
+    """Make the stage of a place."""
+    if access := existing_cluster(workdir):
+        return ExistingStage(access)
+    match chosen:
+        case "standing":
+            return StandingClusterStage()
+        case "controlplane":
+            return ControlPlaneStage(workdir)
+        case _:
+            return ClusterStage(workdir)
 
 
 def tell(stage: Stage, steps: Steps, damage: str) -> bool:
@@ -79,7 +88,7 @@ def tell(stage: Stage, steps: Steps, damage: str) -> bool:
 
 def run(workdir: Path, damage: str) -> bool:
     """Tell the story and clean up, or leave the cluster and say how to look at it."""
-    stage = choose_stage(workdir)
+    stage = make_stage(place(os.environ, is_root=os.geteuid() == 0), workdir)
     steps = Steps()
     try:
         is_same = tell(stage, steps, damage)
@@ -87,7 +96,7 @@ def run(workdir: Path, damage: str) -> bool:
         say(f"\n{stage.diagnosis()}\n\nTHE DEMO FAILED: {error}")
         is_same = False
     finally:
-        if is_kept() and stage.look_around():
+        if is_kept(os.environ) and stage.look_around():
             say(f"\n{stage.look_around()}")
         else:
             stage.stop()

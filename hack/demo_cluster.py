@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hack.demo_stage import DemoError, Stage
+from hack.demo_stage import DemoError, Stage, prepare
 from pkg.testing import cluster_cli
 from pkg.testing.access import ClusterAccess
 from pkg.testing.cluster import ALL_IMAGES, Cluster
@@ -26,6 +26,7 @@ class ClusterStage(Stage):
 
     def start(self) -> None:
         """Build what is missing and start it."""
+        prepare("cluster")
         self._cluster.start()
 
     def stop(self) -> None:
@@ -46,6 +47,7 @@ class StandingClusterStage(Stage):
 
     def start(self) -> None:
         """Build what is missing and start it."""
+        prepare("cluster")
         cluster_cli.up(self._workdir, 1, ALL_IMAGES)
         state = running(self._workdir)
         if state is None:

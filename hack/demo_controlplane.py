@@ -6,10 +6,11 @@ No containers run, so what the application's container would do in its volumes i
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
-from hack.demo_stage import APPLICATION, SCRIPTS, DemoError, Stage
+from hack.demo_stage import APPLICATION, SCRIPTS, DemoError, Stage, prepare
 from pkg.testing.controlplane import ControlPlane
 from pkg.testing.installation import Installation
 from pkg.testing.minio import Minio
@@ -37,6 +38,9 @@ class ControlPlaneStage(Stage):
 
     def start(self) -> None:
         """Start control plane and object store."""
+        if not (shutil.which("getfattr") and shutil.which("setfattr")):
+            raise DemoError("getfattr and setfattr are needed; on Debian: apt-get install attr")
+        prepare("controlplane")
         self._control_plane.start()
         self._minio.start()
         self._minio.make_bucket(BUCKET)

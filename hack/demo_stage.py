@@ -27,6 +27,13 @@ class DemoError(Exception):
     """The demo cannot go on; the message says why."""
 
 
+def prepare(tier: str) -> None:
+    """Install and build what a tier needs, in sight; does nothing where all is there."""
+    for step in ("packages", "build"):
+        if subprocess.run([sys.executable, str(ROOT / "hack" / "toolchain.py"), step, tier]).returncode:
+            raise DemoError(f"hack/toolchain.py {step} {tier} failed")
+
+
 class Stage(abc.ABC):
     """A cluster with Ark on it; the defaults are those of one with real containers."""
 
