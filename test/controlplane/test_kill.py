@@ -91,8 +91,7 @@ def wait_for_transfer(installation: Installation, kind: str, label: str, word_pa
 def kill_and_expect_gone(process: Process, *pids: int) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait(1)
-    for pid in pids:
-        wait_until(lambda: not exists(pid), timeout_seconds=1, what=f"restic {pid} to be gone")
+    wait_until(lambda: not any(map(exists, pids)), timeout_seconds=1, what=f"restic {pids} to be gone")
 
 
 def wait_phase(installation: Installation, kind: str, name: str, phase: str) -> dict[str, object]:
