@@ -6,7 +6,6 @@ No containers run, so what the application's container would do in its volumes i
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -38,8 +37,6 @@ class ControlPlaneStage(Stage):
 
     def start(self) -> None:
         """Start control plane and object store."""
-        if not (shutil.which("getfattr") and shutil.which("setfattr")):
-            raise DemoError("getfattr and setfattr are needed; on Debian: apt-get install attr")
         prepare("controlplane")
         self._control_plane.start()
         self._minio.start()
