@@ -110,7 +110,7 @@ class Package:
 
 PACKAGES: dict[str, tuple[Package, ...]] = {
     "unit": (),
-    "controlplane": (Package(name="util-linux", probe="setpriv"),),
+    "controlplane": (Package(name="util-linux", probe="setpriv"), Package(name="attr", probe="setfattr")),
     "cluster": (
         Package(name="util-linux", probe="setpriv"),
         Package(name="attr", probe="setfattr"),
