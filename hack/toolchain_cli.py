@@ -70,4 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ToolchainError as error:
         report(f"toolchain: {error}")
         return 1
+    except KeyboardInterrupt:
+        return 130  # what was built stays, what was not is removed
     return 0

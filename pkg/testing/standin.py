@@ -17,7 +17,7 @@ from pathlib import Path
 from pkg.kube.refs import PODS, PVCS, PVS
 from pkg.testing import standin_node, standin_storage
 from pkg.testing.standin_api import Api, ApiError
-from pkg.testing.standin_exec import ExecServer
+from pkg.testing.standin_exec import ExecServer, Place
 from pkg.testing.standin_kinds import Claim, PersistentVolume, Pod, StorageClass
 from pkg.testing.standin_pods import Node, PodLife
 from pkg.testing.standin_volumes import Storage
@@ -88,12 +88,12 @@ class StandIn:
             self._attempt(functools.partial(self._life(pod.metadata.uid).step, pod, storage))
         self._forget({pod.metadata.uid for pod in pods})
 
-    def _volumes_of(self, namespace: str, name: str, container: str) -> Path | None:
+    def _volumes_of(self, namespace: str, name: str, container: str) -> Place | None:
         pod = self._pods.get((namespace, name))
         if not pod or all(one.name != container for one in pod.spec.containers or ()):
             return None
         life = self._life(pod.metadata.uid)
-        return life.directory / "volumes" if life.is_running else None
+        return Place(directory=life.directory / "volumes", volumes=life.volumes) if life.is_running else None
 
     def _life(self, uid: str) -> PodLife:
         return self._lives.setdefault(uid, PodLife(self._node, uid))

@@ -13,7 +13,8 @@ import ssl
 import struct
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import BinaryIO
@@ -29,8 +30,17 @@ BINARY_FRAME, CLOSE_FRAME = 0x82, 0x88
 HANDSHAKE_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 ADDRESS = "127.0.0.1"
 
-Locate = Callable[[str, str, str], Path | None]
-"""Where the volumes of (namespace, pod, container) are; None when that container does not run."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a container's commands run, and its pod's volumes by name."""
+
+    directory: Path
+    volumes: Mapping[str, Path]
+
+
+Locate = Callable[[str, str, str], Place | None]
+"""Finds (namespace, pod, container); None when that container does not run."""
 
 
 class ExecServer(ThreadingHTTPServer):
@@ -67,13 +77,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer `/exec/<namespace>/<pod>/<container>?command=…`."""
         url = urlsplit(self.path)
-        verb, *place = url.path.strip("/").split("/")
-        volumes = self.server.locate(place[0], place[1], place[-1]) if verb == "exec" and len(place) >= 3 else None
-        if volumes is None or "Sec-WebSocket-Key" not in self.headers:
+        verb, *words = url.path.strip("/").split("/")
+        place = self.server.locate(words[0], words[1], words[-1]) if verb == "exec" and len(words) >= 3 else None
+        if place is None or "Sec-WebSocket-Key" not in self.headers:
             self.send_error(404, "container not found, or not asked for exec by websocket")
             return
         self._upgrade()
-        self._execute(parse_qs(url.query)["command"], volumes)
+        self._execute(parse_qs(url.query)["command"], place)
         self.close_connection = True
 
     def _upgrade(self) -> None:
@@ -87,14 +97,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.flush()
 
-    def _execute(self, command: list[str], volumes: Path) -> None:
+    def _execute(self, command: list[str], place: Place) -> None:
         lock = threading.Lock()
 
         def send(channel: int, data: bytes) -> None:
             with lock:
                 self.wfile.write(frame(BINARY_FRAME, bytes([channel]) + data))
 
-        send(STATUS, json.dumps(run(command, volumes, send)).encode())
+        send(STATUS, json.dumps(run(command, place, send)).encode())
         self.wfile.write(frame(CLOSE_FRAME, struct.pack("!H", 1000)))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -111,13 +121,13 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return struct.pack("!BBQ", opcode, 127, size) + payload
 
 
-def run(command: list[str], volumes: Path, send: Callable[[int, bytes], None]) -> JsonObject:
+def run(command: list[str], place: Place, send: Callable[[int, bytes], None]) -> JsonObject:
     """Run a command to its end, sending what it prints, and return the API's Status of it."""
     try:
         child = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *command],
-            cwd=volumes,
-            env=os.environ | volume_variables(volumes),
+            cwd=place.directory,
+            env=os.environ | volume_variables(place.volumes),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -159,8 +169,6 @@ def status(exit_code: int) -> JsonObject:
     }
 
 
-def volume_variables(volumes: Path) -> dict[str, str]:
-    """Return where the volumes below a pod's directory are, by the kubelet's layout."""
-    found = {path.name: path for path in volumes.glob("*/*")}
-    mounted = {name: path / "mount" if (path / "mount").is_dir() else path for name, path in found.items()}
-    return {f"VOLUME_{name.replace('-', '_')}": str(path) for name, path in mounted.items()}
+def volume_variables(volumes: Mapping[str, Path]) -> dict[str, str]:
+    """Return the variables that tell a command where each volume is."""
+    return {f"VOLUME_{name.replace('-', '_')}": str(path) for name, path in volumes.items()}

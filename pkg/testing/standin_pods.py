@@ -49,6 +49,7 @@ class PodLife:
     def __init__(self, node: Node, uid: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.directory = node.pods_directory / uid
         self.is_running = False
+        self.volumes: dict[str, Path] = {}
         self._node = node
         self._uid = uid
         self._monotonic = monotonic
@@ -104,6 +105,7 @@ class PodLife:
         directories = plan_directories(pod, storage)
         for directory in directories or ():
             set_up(directory, self.directory / "volumes", self._node.backing, self._node.name)
+            self.volumes[directory.name] = self.directory / "volumes" / directory.path
         return directories is not None
 
     def _initialize(self, pod: Pod) -> bool:

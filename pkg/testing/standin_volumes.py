@@ -15,12 +15,15 @@ from pkg.testing.standin_kinds import Claim, PersistentVolume, Pod
 from pkg.testing.standin_mounts import bind, mount_points, unmount
 
 DRIVER = "standin.csi.test"
+CSI = "kubernetes.io~csi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
     """One volume's place below `volumes` of its pod."""
 
+    name: str
+    """What the pod calls the volume."""
     path: str
     backing: str = ""
     """Name of the directory that is mounted there; empty for a plain directory."""
@@ -51,7 +54,7 @@ def plan_directories(pod: Pod, storage: Storage) -> list[Directory] | None:
         if not claim_name:
             planned += _of_pod(pod, volume)
         elif bound := storage.bound_to(pod.metadata.namespace, claim_name):
-            planned += _of_claim(bound)
+            planned += _of_claim(volume.name, bound)
         else:
             return None
     return planned
@@ -66,7 +69,7 @@ def _claim_name(pod: Pod, volume: Volume) -> str:
 def _of_pod(pod: Pod, volume: Volume) -> list[Directory]:
     if volume.csi:
         backing = f"inline-{pod.metadata.uid}-{volume.name}"
-        return [Directory(path=f"kubernetes.io~csi/{volume.name}/mount", backing=backing, volume=volume.name)]
+        return [Directory(name=volume.name, path=f"{CSI}/{volume.name}/mount", backing=backing, volume=volume.name)]
     kinds = {
         "empty-dir": volume.empty_dir,
         "secret": volume.secret,
@@ -74,18 +77,22 @@ def _of_pod(pod: Pod, volume: Volume) -> list[Directory]:
         "downward-api": volume.downward_api,
         "projected": volume.projected,
     }
-    return [Directory(path=f"kubernetes.io~{kind}/{volume.name}") for kind, source in kinds.items() if source]
+    return [
+        Directory(name=volume.name, path=f"kubernetes.io~{kind}/{volume.name}")
+        for kind, source in kinds.items()
+        if source
+    ]
 
 
-def _of_claim(bound: PersistentVolume) -> list[Directory]:
-    name = bound.metadata.name
+def _of_claim(name: str, bound: PersistentVolume) -> list[Directory]:
+    volume = bound.metadata.name
     if bound.spec.volume_mode == "Block" or bound.spec.host_path:
         return []  # the kubelet makes no directory for either below `volumes`
     if bound.spec.csi:
-        backing = bound.spec.csi.volume_handle or name
-        return [Directory(path=f"kubernetes.io~csi/{name}/mount", backing=backing, volume=name)]
+        backing = bound.spec.csi.volume_handle or volume
+        return [Directory(name=name, path=f"{CSI}/{volume}/mount", backing=backing, volume=volume)]
     kind = "local-volume" if bound.spec.local else "nfs"
-    return [Directory(path=f"kubernetes.io~{kind}/{name}", backing=name)]
+    return [Directory(name=name, path=f"kubernetes.io~{kind}/{volume}", backing=volume)]
 
 
 def set_up(directory: Directory, volumes: Path, backing: Path, node: str) -> None:

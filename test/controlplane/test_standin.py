@@ -169,20 +169,21 @@ def execute(control_plane: ControlPlane, path: str, *command: str) -> dict[int, 
     channels: dict[int, bytes] = {}
     while (message := connection.recv()) and isinstance(message, bytes):
         channels[message[0]] = channels.get(message[0], b"") + message[1:]
-    connection.shutdown()
+    connection.shutdown()  # type: ignore[no-untyped-call]  # that package types only some methods
     return channels
 
 
 def test_exec_runs_a_command_beside_the_volumes(
     control_plane: ControlPlane, namespace: str, pods: Pods, node: StandInNode
 ) -> None:
-    pods.make("app", volumes=[{"name": "my-data", "emptyDir": {}}])
+    pods.make_claim("claim", "standin")
+    pods.make("app", volumes=[{"name": "my-data", "persistentVolumeClaim": {"claimName": "claim"}}])
     pods.wait_ready("app")
     path = f"/api/v1/namespaces/{namespace}/pods/app"
     channels = execute(control_plane, path, "sh", "-c", "echo frozen > $VOLUME_my_data/state; echo done; exit 3")
     assert channels[1] == b"done\n"
     assert json.loads(channels[3])["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
-    assert (pods.volumes("app") / "kubernetes.io~empty-dir" / "my-data" / "state").read_text() == "frozen\n"
+    assert (node.backing / pods.get("pvc", "claim", ".spec.volumeName") / "state").read_text() == "frozen\n"
 
 
 RESTIC_WAIT: JsonObject = {
