@@ -6,6 +6,7 @@ No containers run, so what the application's container would do in its volumes i
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class ControlPlaneStage(Stage):
 
     def __init__(self, workdir: Path) -> None:
         super().__init__()
+        self.has_owners = os.geteuid() == 0  # in a user namespace of one user every file is that user's
+        self._workdir = workdir
         self._control_plane = ControlPlane(workdir / "control-plane")
         self._minio = Minio(workdir / "minio")
         self._installation = Installation(
@@ -67,7 +70,8 @@ class ControlPlaneStage(Stage):
 
     def _run(self, command: list[str]) -> str:
         prefix = self._installation.nodes[NODE].prefix
-        done = subprocess.run([*prefix, *command], capture_output=True, text=True)
+        environment = {**os.environ, "TMPDIR": str(self._workdir)}
+        done = subprocess.run([*prefix, *command], capture_output=True, text=True, env=environment)
         if done.returncode:
             raise DemoError(f"{Path(command[1]).name}: exit code {done.returncode}\n{done.stderr}")
         return done.stdout

@@ -39,6 +39,7 @@ class Stage(abc.ABC):
 
     title: str
     is_cluster = True
+    has_owners = True
     application_image = "localhost/ark-base:bookworm"
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ set -eu
 verb=$1
 kind=$2
 cd "$3"
-saved=/tmp/demo-damage-$kind
+saved=${TMPDIR:-/tmp}/demo-damage-$kind
 
 case "$verb $kind" in
 'do content')
