@@ -11,6 +11,7 @@ import yaml
 
 from pkg.apis import names
 from pkg.apis.ark import Config
+from pkg.objectstore.location import storage_location
 
 Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | bool | None"
 Document: TypeAlias = "dict[str, Yaml]"
@@ -74,6 +75,12 @@ def test_everything_lies_in_arks_namespace() -> None:
     cluster_scoped = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
     namespaces = {dig(one, "metadata", "namespace") for one in documents() if one["kind"] not in cluster_scoped}
     assert namespaces == {names.DEFAULT_NAMESPACE}
+
+
+def test_the_config_says_where_backups_go() -> None:
+    config = msgspec.convert(find("Config", names.CONFIG_NAME), Config)
+    assert config.backup_storage_provider is not None
+    assert storage_location(config.backup_storage_provider).bucket == "ark"
 
 
 def test_the_config_has_no_field_that_the_struct_lacks() -> None:
