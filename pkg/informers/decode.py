@@ -98,7 +98,11 @@ class Decoder(Generic[T]):
         """Decodes one object; raises DecodeError when it does not even have metadata."""
         try:
             decoded = self._decoder.decode(raw)
+            if not decoded.metadata.name:
+                raise DecodeError("an object without a name")
             return self._transform(decoded) if self._transform else decoded
+        except DecodeError:
+            raise
         except Exception as error:  # a transform may fail in any way, and that is about this one object too
             return _undecodable(raw, error)
 

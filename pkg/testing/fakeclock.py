@@ -37,6 +37,8 @@ class FakeClock:
 
     def wait(self, stop: StopToken, seconds: float) -> bool:
         """Blocks until the clock was advanced that far or the token is cancelled; records the seconds in `waits`."""
+        if stop.cancelled:
+            return True
         self.waits.append(seconds)
         if self._automatic:
             self.advance(max(0.0, seconds))
