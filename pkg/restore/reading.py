@@ -9,24 +9,13 @@ from typing import BinaryIO, cast
 import msgspec
 
 from pkg.apis.ark import Backup
-from pkg.apis.reasons import Reason
-from pkg.objectstore.errors import (
-    BucketMissingError,
-    CredentialsRefusedError,
-    ObjectNotFoundError,
-    StoreError,
-)
+from pkg.objectstore.errors import ObjectNotFoundError, StoreError
 from pkg.objectstore.layout import backup_keys
 from pkg.restore.archive import Archive, open_archive
 from pkg.restore.errors import BackupDamagedError, BackupNotFoundError, StoreFailedError
 from pkg.restore.job import BackupFiles
 from pkg.volumes.errors import VolumeListError
 from pkg.volumes.ledger import Ledger, from_json_gz
-
-_REASONS: tuple[tuple[type[StoreError], Reason], ...] = (
-    (BucketMissingError, Reason.BUCKET_MISSING),
-    (CredentialsRefusedError, Reason.CREDENTIALS_REFUSED),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +41,8 @@ def read_backup(store: BackupFiles, name: str, *, scratch_dir: str | None) -> St
         ledger = _volume_list(store, keys.volumes)
         archive = _tarball(store, keys.tarball, sha256=backup.status.tarball_sha256, scratch_dir=scratch_dir)
     except StoreError as error:
-        raise StoreFailedError(f"backup {name} cannot be read: {error}", reason_of(error)) from error
+        raise StoreFailedError(f"backup {name} cannot be read: {error}", error.reason) from error
     return StoredBackup(backup=backup, ledger=ledger, archive=archive)
-
-
-def reason_of(error: StoreError) -> Reason:
-    """The reason that a status gives for an error of the store."""
-    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), Reason.BACKEND_UNREACHABLE)
 
 
 def _record(store: BackupFiles, key: str, name: str) -> Backup:
