@@ -44,10 +44,8 @@ def build(
     """Build a Dockerfile; layers whose inputs did not change are reused."""
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     options += [f"--target={target}"] if target else []
-    _buildah(
-        *("bud", "--layers", "--isolation", "chroot", "--network", "host", "--pull-never"),
-        *(*options, "--file", dockerfile, "--tag", image, context),
-    )
+    offline = ("--layers", "--isolation", "chroot", "--network", "host", "--pull-never")
+    _buildah("bud", *offline, *options, "--file", dockerfile, "--tag", image, context)
 
 
 def commit_directory(image: str, directory: Path, *, environment: Mapping[str, str]) -> None:

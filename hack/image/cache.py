@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def alone() -> Iterator[None]:
     with (image_directory() / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def forget_killed_runs() -> None:
+    """Remove half-written files and contexts; whoever holds the lock is alone here."""
+    for partial in (image_directory() / "archives").glob(".*"):
+        partial.unlink()
+    for context in image_directory().glob("context-*"):
+        shutil.rmtree(context)
 
 
 def forget_old_archives(name: str) -> None:

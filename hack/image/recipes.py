@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hack import toolchain_cli
 from hack.image import buildah, debian, wheels
-from hack.image.cache import archive_of, forget_old_archives, image_directory, key_of
+from hack.image.cache import archive_of, forget_killed_runs, forget_old_archives, key_of
 from hack.image.pause_binary import pause_binary
 from hack.image.wheels import REPOSITORY
 
@@ -129,5 +129,5 @@ def make(names: list[str]) -> list[Path]:
     """Make the named images and return their archives, in that order."""
     if os.geteuid() != 0:
         raise buildah.ImageError("images are built as root (debootstrap and buildah in chroot isolation)")
-    image_directory().mkdir(parents=True, exist_ok=True)
+    forget_killed_runs()
     return [RECIPES[name]() for name in names]

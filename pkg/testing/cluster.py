@@ -137,7 +137,7 @@ class Cluster(ClusterAccess):
         conditions = [row["status"]["conditions"] for row in shown if row["kind"] == "Node"]
         ready = sum({"type": "Ready", "status": "True"}.items() <= each.items() for row in conditions for each in row)
         drivers = sum(bool(row["spec"].get("drivers")) for row in shown if row["kind"] == "CSINode")
-        return ready == drivers == len(self.nodes)
+        return bool(ready == drivers == len(self.nodes))
 
     def _record(self, *, is_ready: bool) -> None:
         network = self.nodes[0].machine.network_prefix[1].removeprefix("--net=")
@@ -148,6 +148,8 @@ class Cluster(ClusterAccess):
                 cgroups=tuple(node.cgroup for node in self.nodes),
                 network=network if is_ready else "",
                 kubeconfig=str(self.kubeconfig),
+                server_url=self.server_url,
+                ca_file=str(self.ca_file),
             )
         )
 

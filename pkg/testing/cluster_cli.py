@@ -12,9 +12,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from pkg.testing.assets import REPOSITORY
 from pkg.testing.cluster import ALL_IMAGES, Cluster
@@ -36,23 +36,36 @@ def up(workdir: Path, nodes: int, image_names: Sequence[str]) -> None:
             command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
 
-    def is_ready() -> bool:
-        if keeper.poll() is not None:
-            raise HarnessError(f"the cluster did not start\n{log.read_text()[-4000:]}")
-        state = running(workdir)
-        return state is not None and bool(state.network)
+    try:
+        wait_until(lambda: _is_ready(workdir, keeper, log), timeout_seconds=UP_SECONDS, what="the cluster")
+    except BaseException:
+        keeper.terminate()
+        keeper.wait(DOWN_SECONDS)
+        raise
 
-    wait_until(is_ready, timeout_seconds=UP_SECONDS, what="the cluster")
+
+def _is_ready(workdir: Path, keeper: "subprocess.Popen[bytes]", log: Path) -> bool:
+    if keeper.poll() is not None:
+        raise HarnessError(f"the cluster did not start\n{log.read_text()[-4000:].strip()}")
+    state = running(workdir)
+    return state is not None and bool(state.network)
 
 
 def hold(workdir: Path, nodes: int, image_names: Sequence[str]) -> None:
     """Run a cluster until this process is told to end."""
-    told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, _end)
     with Cluster(workdir, nodes=nodes, image_names=image_names or ALL_IMAGES) as cluster:
         print(f"ready: KUBECONFIG={cluster.kubeconfig}", flush=True)
-        told.wait()
+        while True:
+            signal.pause()
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    """Leave whatever is going on, also a start; a second signal must not interrupt the cleaning."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(0)
 
 
 def down(workdir: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from pkg.testing.access import ClusterAccess
 from pkg.testing.node_cgroups import remove_cgroups
 from pkg.testing.processes import HarnessError
 
@@ -42,6 +43,20 @@ class ClusterState:
     network: str = ""
     """Path of the network namespace that everything listens in; empty while it is starting."""
     kubeconfig: str = ""
+    server_url: str = ""
+    ca_file: str = ""
+
+    def access(self) -> ClusterAccess:
+        """Return what another process does with this cluster, once it is ready."""
+        if not self.network:
+            raise HarnessError(f"the cluster in {self.workdir} is not ready yet")
+        return ClusterAccess(
+            kubeconfig=Path(self.kubeconfig),
+            server_url=self.server_url,
+            ca_file=Path(self.ca_file),
+            cache=Path(self.kubeconfig).parent / "kubectl-cache",
+            prefix=("nsenter", f"--net={self.network}"),
+        )
 
 
 def identity(workdir: Path) -> str:

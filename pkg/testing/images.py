@@ -1,5 +1,6 @@
 """Archives of the images that a test cluster runs: hack/image/build.py makes them, and knows when it need not."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,8 +10,11 @@ from pkg.testing.assets import REPOSITORY
 from pkg.testing.processes import HarnessError
 
 BUILD = REPOSITORY / "hack" / "image" / "build.py"
-APPLICATION_IMAGE = "localhost/ark-base:bookworm"
-"""Debian with bash, find, sha256sum, stat, getfattr, setfattr and python3: what tests and demo run in pods."""
+APPLICATION_IMAGE = os.environ.get("ARK_TEST_APPLICATION_IMAGE") or "localhost/ark-base:bookworm"
+"""Debian with bash, find, sha256sum, stat, getfattr, setfattr and python3: what tests and demo run in pods.
+
+A cluster of the user's own needs an image of his that has them, named by the variable.
+"""
 SANDBOX = "pause"
 APPLICATION = "base"
 MINIO = "minio"

@@ -93,8 +93,8 @@ class Node:
 
     def _process(self, program: str, arguments: list[str]) -> Process:
         log = self.directory / "logs" / f"{program}.log"
-        argv = [binary(program), *arguments]
-        return Process(f"{program}-{self.name}", argv, log=log, prefix=self.machine.prefix)
+        command = [str(binary(program)), *arguments]
+        return Process(f"{program}-{self.name}", command, log=log, prefix=self.machine.prefix)
 
     def _kubelet_arguments(self) -> list[str]:
         plane = self._control_plane

@@ -28,6 +28,24 @@ context = ssl.create_default_context(cafile=str(home / "ca.crt"))
 print(json.load(urllib.request.urlopen(request, context=context, timeout=10))["status"]["userInfo"]["username"])
 """
 
+SERVE = "cd /scratch; echo served > index.html; python3 -m http.server 8000 >/dev/null 2>&1 & true"
+FETCH = """\
+import sys, time, urllib.request
+for attempt in range(50):
+    try:
+        print(urllib.request.urlopen(sys.argv[1], timeout=2).read().decode())
+        break
+    except OSError as error:
+        print(error, file=sys.stderr)
+        time.sleep(0.2)
+"""
+AGENT_SEES = """\
+for i in $(seq 100); do
+  cat /host_pods/{uid}/volumes/kubernetes.io~csi/*/mount/file 2>/dev/null && break
+  sleep 0.1
+done
+"""
+
 
 @pytest.fixture
 def namespace(cluster: ClusterAccess) -> Iterator[str]:
@@ -125,20 +143,51 @@ def test_logs_and_exec_reach_a_container(cluster: ClusterAccess, namespace: str)
 
 
 def test_a_pod_reaches_a_service_by_name_also_on_its_own_node(cluster: ClusterAccess, namespace: str) -> None:
-    serve = "echo served > /scratch/index.html; cd /scratch; python3 -m http.server 8000 &"
-    run_pod(cluster, service(namespace, "web", 8000), pod(namespace, "web", serve[:-2] + " >/dev/null 2>&1 & true"))
-    fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+    run_pod(cluster, service(namespace, "web", 8000), pod(namespace, "web", SERVE))
     run_pod(cluster, pod(namespace, "client", "true"))
 
     for address in (f"http://web.{namespace}.svc", f"http://web.{namespace}.svc.cluster.local", "http://web"):
-        shown = wait_until(
-            lambda address=address: execute(  # type: ignore[misc]
-                cluster, namespace, "client", "python3", "-c", fetch, address
-            ),
-            timeout_seconds=10,
-            what=address,
-        )
-        assert shown == "served"
+        assert execute(cluster, namespace, "client", "python3", "-c", FETCH, address) == "served"
+
+
+def test_minio_as_shipped_answers_under_its_name(own_cluster: Cluster, namespace: str) -> None:
+    own_cluster.kubectl("apply", "-f", str(REPOSITORY / "config" / "common"))
+    own_cluster.kubectl("apply", "-f", str(REPOSITORY / "config" / "minio" / "00-minio.yaml"))
+    own_cluster.kubectl("wait", "--for=condition=Available", "deployment/minio", "-n", "heptio-ark", "--timeout=60s")
+    run_pod(own_cluster, pod(namespace, "client", "true"))
+
+    url = "http://minio.heptio-ark.svc:9000/minio/health/ready"
+    shown = own_cluster.kubectl("exec", "-n", namespace, "client", "--", "python3", "-c", FETCH, url)
+
+    assert shown == "\n"  # the health answer is empty; FETCH prints nothing at all where nobody answers
+    own_cluster.kubectl("delete", "namespace", "heptio-ark", timeout_seconds=90)
+
+
+def test_an_agent_with_propagation_sees_a_volume_mounted_after_its_start(own_cluster: Cluster, namespace: str) -> None:
+    run_pod(own_cluster, agent(namespace))
+    got = run_pod(
+        own_cluster, volume_claim(namespace, "data"), pod(namespace, "app", "echo seen > /data/file", claim="data")
+    )
+
+    assert execute(own_cluster, namespace, "agent", "bash", "-c", AGENT_SEES.format(uid=got["uid"])) == "seen"
+
+
+def agent(namespace: str) -> dict[str, object]:
+    """A pod that sees the pods' directories as the shipped DaemonSet does."""
+    mount = {"name": "host-pods", "mountPath": "/host_pods", "mountPropagation": "HostToContainer"}
+    container = {
+        "name": "agent",
+        "image": APPLICATION_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sleep", "infinity"],
+        "volumeMounts": [mount],
+    }
+    spec = {
+        "containers": [container],
+        "volumes": [{"name": "host-pods", "hostPath": {"path": "/var/lib/kubelet/pods"}}],
+        "terminationGracePeriodSeconds": 1,
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": namespace, "name": "agent"}, "spec": spec}
 
 
 def test_a_service_account_token_works_in_a_pod(cluster: ClusterAccess, namespace: str) -> None:
@@ -182,13 +231,11 @@ def test_a_restarted_kubelet_and_driver_keep_pods_and_serve_new_claims(own_clust
 def test_two_nodes_share_pods_network_services_and_volumes(cluster_workdir: Path) -> None:
     with Cluster(cluster_workdir, nodes=2, image_names=[APPLICATION]) as cluster:
         cluster.kubectl("create", "namespace", "two")
-        serve = "cd /scratch; echo served > index.html; python3 -m http.server 8000 >/dev/null 2>&1 & true"
-        web = run_pod(cluster, service("two", "web", 8000), pod("two", "web", serve, node="node2"))
+        web = run_pod(cluster, service("two", "web", 8000), pod("two", "web", SERVE, node="node2"))
         client = run_pod(cluster, volume_claim("two", "data"), pod("two", "client", "true", claim="data", node="node1"))
-        fetch = "import urllib.request; print(urllib.request.urlopen('http://web.two.svc', timeout=9).read().decode())"
 
         assert (web["node"], client["node"]) == ("node2", "node1")
-        assert execute(cluster, "two", "client", "python3", "-c", fetch) == "served"
+        assert execute(cluster, "two", "client", "python3", "-c", FETCH, "http://web") == "served"
         other = run_pod(cluster, volume_claim("two", "more"), pod("two", "other", "true", claim="more", node="node2"))
         assert other["ip"].startswith("10.98.2.")
         assert cluster.kubectl("logs", "--namespace=two", "other") == "started\n"
