@@ -19,7 +19,6 @@ RESTORE_LABEL = "ark-restore"  # 0.9's label on every restored object
 SCHEDULE_LABEL = "ark-schedule"
 POD_UID_LABEL = "ark.heptio.com/pod-uid"
 PVC_UID_LABEL = "ark.heptio.com/pvc-uid"
-WORKLOAD_LABEL = "ark.heptio.com/workload"  # volume and controller of a pod that has no claim there
 NODE_LABEL = "ark.heptio.com/node"
 VOLUME_NAMESPACE_LABEL = "ark.heptio.com/volume-namespace"
 

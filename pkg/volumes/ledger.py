@@ -44,7 +44,6 @@ class LedgerEntry(ApiStruct, frozen=True, kw_only=True):
         repository: Name of the ResticRepository.
         root: Metadata of the volume's root directory, for the restore.
         parent: Full id of the snapshot it was compared with.
-        workload: Label value of the pod's controller and the volume, where there is no claim.
     """
 
     namespace: str = ""
@@ -62,7 +61,6 @@ class LedgerEntry(ApiStruct, frozen=True, kw_only=True):
     capture: str = ""
     source: VolumeSource = VolumeSource()
     excludes: tuple[str, ...] | None = None
-    workload: str = ""
     repository: str = ""
     repository_id: str = msgspec.field(default="", name="repositoryID")
     repo_identifier: str = ""

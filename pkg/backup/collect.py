@@ -1,0 +1,163 @@
+"""Reads every list of a backup into the spool, page by page, before anything else happens.
+
+An error of one resource does not end the backup: it is collected, and makes the phase PartiallyFailed. Objects that
+are being deleted are left out. A list whose continue token expired is read again, and an object that came twice is
+kept once, by UID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog.typing
+
+from pkg.backup.item import Head, read_head, with_kind
+from pkg.backup.selection import ListRequest, Scope
+from pkg.backup.spool import Item, Spool
+from pkg.backup.stopping import raise_if_stopped
+from pkg.kube.backoff import retry_transient
+from pkg.kube.client import Client
+from pkg.kube.clock import Clock
+from pkg.kube.errors import ExpiredError, KubeError, NotFoundError
+from pkg.kube.pages import Page
+from pkg.kube.refs import NAMESPACES, PVCS, PVS
+from pkg.kube.resources import ResourceRef
+from pkg.kube.stop import StopToken
+
+FIRST_PAGE_OBJECTS = 50
+MAX_PAGE_OBJECTS = 500
+PAGE_BYTES = 8 << 20
+MAX_LISTINGS = 5
+
+_NEEDED_BY_OTHERS = (PVCS, PVS)
+
+OnItem = Callable[[Item], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Collector:
+    """One run over the lists.
+
+    Attributes:
+        on_item: Called with each item that was kept, while its bytes are at hand.
+        errors: One text per list or object that could not be read.
+        used_namespaces: Namespaces of which something is stored.
+    """
+
+    client: Client
+    scope: Scope
+    spool: Spool
+    on_item: OnItem
+    stop: StopToken
+    clock: Clock
+    log: structlog.typing.FilteringBoundLogger
+    errors: list[str] = field(default_factory=list)
+    used_namespaces: set[str] = field(default_factory=set)
+    _seen: set[tuple[ResourceRef, str, str]] = field(default_factory=set)
+
+    def collect(self, request: ListRequest) -> None:
+        """Reads one resource; what goes wrong is added to `errors`."""
+        before = self.spool.count
+        for namespace in request.namespaces:
+            raise_if_stopped(self.stop)
+            self._collect_list(request, namespace)
+        self.log.info("Resource listed", resource=request.ref.group_resource, items=self.spool.count - before)
+
+    def add(self, ref: ResourceRef, namespace: str, name: str) -> None:
+        """Reads one object that a stored one needs, unless it is there already; a missing one is passed over."""
+        if (ref, namespace, name) in self._seen or not self.scope.takes_object(ref, namespace, name):
+            return
+        try:
+            body = retry_transient(
+                lambda: self.client.get_bytes(ref, namespace, name), stop=self.stop, clock=self.clock
+            )
+        except NotFoundError:
+            self.log.debug("Needed object is gone", resource=ref.group_resource, namespace=namespace, name=name)
+        except KubeError as error:
+            self._failed(ref, f"{namespace}/{name}".lstrip("/"), error)
+        else:
+            self._take(ref, body)
+
+    def _collect_list(self, request: ListRequest, namespace: str) -> None:
+        uids: set[str] = set()
+        for attempt in range(1, MAX_LISTINGS + 1):
+            try:
+                for page in self._pages(request, namespace):
+                    for raw in page.items:
+                        self._take(request.ref, bytes(raw), uids)
+            except ExpiredError as error:
+                self.log.warning("List expired", resource=request.ref.group_resource, attempt=attempt)
+                if attempt == MAX_LISTINGS:
+                    self._failed(request.ref, namespace, error)
+            except NotFoundError:
+                self.log.warning("Resource is served no more", resource=request.ref.group_resource)
+                return
+            except KubeError as error:
+                self._failed(request.ref, namespace, error)
+                return
+            else:
+                return
+
+    def _pages(self, request: ListRequest, namespace: str) -> Iterator[Page]:
+        """All pages; their size follows the size of the objects, so that memory does not."""
+        token, limit = "", FIRST_PAGE_OBJECTS
+        while True:
+            page = retry_transient(
+                lambda token=token, limit=limit: self.client.list_page(  # type: ignore[misc]  # mypy cannot infer it
+                    request.ref,
+                    namespace,
+                    label_selector=request.label_selector,
+                    limit=limit,
+                    continue_token=token,
+                ),
+                stop=self.stop,
+                clock=self.clock,
+            )
+            yield page
+            token = page.continue_token
+            if not token:
+                return
+            raise_if_stopped(self.stop)
+            limit = _next_limit(page)
+
+    def _take(self, ref: ResourceRef, body: bytes, uids: set[str] | None = None) -> None:
+        try:
+            head = read_head(body)
+        except msgspec.DecodeError as error:
+            self._failed(ref, "", error)
+            return
+        meta = head.metadata
+        if meta.deletion_timestamp is not None or not self._is_wanted(ref, head):
+            return
+        if uids is not None:
+            if meta.uid in uids:
+                return
+            uids.add(meta.uid)
+        item = Item(ref=ref, namespace=meta.namespace, name=meta.name, body=with_kind(ref, head, body))
+        self.spool.append(item)
+        if ref in _NEEDED_BY_OTHERS:
+            self._seen.add((ref, meta.namespace, meta.name))
+        if meta.namespace:
+            self.used_namespaces.add(meta.namespace)
+        self.on_item(item)
+
+    def _is_wanted(self, ref: ResourceRef, head: Head) -> bool:
+        meta = head.metadata
+        if not self.scope.takes_object(ref, meta.namespace, meta.name):
+            return False
+        return ref != NAMESPACES or self.scope.takes_namespace_object(
+            meta.name, meta.labels or {}, self.used_namespaces
+        )
+
+    def _failed(self, ref: ResourceRef, where: str, error: Exception) -> None:
+        text = f"{ref.group_resource}{' ' + where if where else ''}: {error}"
+        self.errors.append(text)
+        self.log.error("Item not stored", resource=ref.group_resource, where=where, error=str(error))
+
+
+def _next_limit(page: Page) -> int:
+    size = sum(memoryview(raw).nbytes for raw in page.items)
+    average = max(1, size // max(1, len(page.items)))
+    return max(1, min(MAX_PAGE_OBJECTS, PAGE_BYTES // average))

@@ -1,0 +1,187 @@
+"""One backup from claim to commit: a function of the Backup, the cluster, its captures, and what lies in the bucket.
+
+It may die at any line and be run again: the claim is taken again, captures are found by their names, and a backup
+that was committed is not made twice, its status is read from the bucket.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pkg.apis.ark import BackupStatus, ItemProgress
+from pkg.apis.reasons import BackupPhase, Reason
+from pkg.backup.capture_run import CaptureRun
+from pkg.backup.claim import Claim, ClaimDocument, take_claim
+from pkg.backup.commit import Committer, metadata_json
+from pkg.backup.errors import BackupCanceledError, NameTakenError, ScratchError
+from pkg.backup.gather import Gathering
+from pkg.backup.job import BackupJob, BackupOutcome
+from pkg.backup.oplog import OperationLog
+from pkg.backup.scratch import scratch_file
+from pkg.backup.spool import Spool
+from pkg.backup.stopping import is_canceled, raise_if_stopped
+from pkg.backup.store_items import write_tarball
+from pkg.kube.backoff import retry_transient
+from pkg.kube.errors import KubeError
+from pkg.kube.refs import BACKUPS
+from pkg.kube.stop import StopToken
+from pkg.objectstore.catalog import read_metadata
+from pkg.objectstore.errors import ObjectInvalidError, ObjectNotFoundError, StoreError
+from pkg.objectstore.layout import backup_keys
+from pkg.volumes.ledger import Ledger, LedgerEntry, counts, to_json_gz
+from pkg.volumes.verdict import Verdict, phase_of
+
+
+def run_backup(job: BackupJob, stop: StopToken) -> BackupOutcome:
+    """Makes a backup, or finds that it was made; blocks for as long as the volumes take.
+
+    Args:
+        job: What to back up, and with what.
+        stop: Cancelled with the reason `Canceled` it ends the backup; with any other the run, without an outcome.
+
+    Raises:
+        BackupInterruptedError: the run was stopped and is to be repeated.
+        ClaimLostError: another process works on this backup.
+        Exception: what `job.confirm` raises.
+    """
+    with scratch_file(job.scratch_dir) as file:
+        log = OperationLog(file, job.clock, backup=job.backup.metadata.key)
+        return _Run(job, stop, log).run()
+
+
+class _Run:
+    """The steps of one run."""
+
+    def __init__(self, job: BackupJob, stop: StopToken, log: OperationLog) -> None:
+        self._job = job
+        self._stop = stop
+        self._oplog = log
+        self._log = log.logger
+        self._keys = backup_keys(job.backup.metadata.name)
+        self._warnings = 0
+
+    def run(self) -> BackupOutcome:
+        """Claims the name and makes the backup; every way to fail becomes an outcome with its reason."""
+        try:
+            claim = self._claim()
+            earlier = self._committed()
+        except NameTakenError as error:
+            return self._ended(BackupPhase.FAILED_VALIDATION, Reason.NAME_TAKEN, str(error))
+        except StoreError as error:
+            return self._ended(BackupPhase.FAILED, error.reason, str(error))
+        if earlier is not None:
+            return BackupOutcome(status=earlier, found=True)
+        committer = Committer(self._job.store, claim, stop=self._stop, clock=self._job.clock, log=self._log)
+        try:
+            return self._make(committer)
+        except BackupCanceledError as error:
+            return self._failed(committer, Reason.CANCELED, str(error))
+        except ValueError as error:
+            return self._failed(committer, Reason.INVALID_SPEC, str(error))
+        except StoreError as error:
+            return self._failed(committer, error.reason, str(error))
+        except (KubeError, ScratchError) as error:
+            return self._failed(committer, Reason.INTERNAL, str(error))
+
+    def _claim(self) -> Claim:
+        document = ClaimDocument(
+            backup_uid=self._job.backup.metadata.uid, cluster_uid=self._job.cluster_id, epoch=self._job.epoch
+        )
+        return take_claim(self._job.store, self._keys.claim, document)
+
+    def _committed(self) -> BackupStatus | None:
+        """The status of this very backup if it was committed before."""
+        try:
+            found = read_metadata(self._job.store, self._job.backup.metadata.name).backup
+        except ObjectNotFoundError:
+            return None
+        except ObjectInvalidError as error:
+            raise NameTakenError(f"the bucket holds something under this name: {error}") from error
+        if found.metadata.uid != self._job.backup.metadata.uid:
+            raise NameTakenError(
+                f"the bucket holds a backup of this name already: {self._keys.metadata} is of backup "
+                f"{found.metadata.uid or 'without a UID'}"
+            )
+        return found.status
+
+    def _make(self, committer: Committer) -> BackupOutcome:
+        with scratch_file(self._job.scratch_dir) as spool_file, scratch_file(self._job.scratch_dir) as tarball_file:
+            spool = Spool(spool_file)
+            entries, errors = self._gather(spool)
+            entries = self._capture(spool, entries)
+            digest = write_tarball(self._job, spool, entries, tarball_file, self._log)
+            ledger = Ledger(
+                backup_name=self._job.backup.metadata.name,
+                backup_uid=self._job.backup.metadata.uid,
+                cluster_id=self._job.cluster_id,
+                entries=entries,
+            )
+            status = self._final_status(ledger, errors, spool.count, digest)
+            self._log.info("Backup ends", phase=status.phase, reason=status.reason, items=spool.count)
+            committer.put(self._keys.tarball, tarball_file)
+            committer.put(self._keys.log, self._oplog.compressed())
+            committer.put(self._keys.volumes, to_json_gz(ledger))
+            self._commit(committer, status)
+        return BackupOutcome(status=status)
+
+    def _gather(self, spool: Spool) -> tuple[tuple[LedgerEntry, ...], list[str]]:
+        raise_if_stopped(self._stop)
+        discovery = retry_transient(self._job.discover, stop=self._stop, clock=self._job.clock)
+        for warning in discovery.warnings:
+            self._log.warning("Discovery incomplete", warning=warning)
+        self._warnings = len(discovery.warnings)
+        gathering = Gathering(self._job, spool, self._stop, self._log)
+        return gathering.run(discovery), gathering.errors
+
+    def _capture(self, spool: Spool, entries: tuple[LedgerEntry, ...]) -> tuple[LedgerEntry, ...]:
+        run = CaptureRun(self._job, self._stop, self._log)
+        run.items_total = spool.count
+        return run.run(entries)
+
+    def _commit(self, committer: Committer, status: BackupStatus) -> None:
+        namespace, name = self._job.backup.metadata.namespace, self._job.backup.metadata.name
+        calm = StopToken()  # a cancellation that comes now comes too late
+        raw = retry_transient(
+            lambda: self._job.client.get_raw(BACKUPS, namespace, name), stop=calm, clock=self._job.clock
+        )
+        self._job.confirm()
+        committer.put(self._keys.metadata, metadata_json(raw, status))
+
+    def _final_status(self, ledger: Ledger, errors: list[str], items: int, digest: str) -> BackupStatus:
+        tolerate = self._job.backup.spec.tolerate_unread_files
+        verdict = phase_of(ledger, errors, tolerate_unread=tolerate, cancelled=is_canceled(self._stop))
+        return msgspec.structs.replace(
+            self._status(verdict),
+            progress=ItemProgress(total_items=items, items_done=items),
+            volumes=counts(ledger, tolerate_unread=tolerate),
+            tarball_sha256=digest,
+        )
+
+    def _status(self, verdict: Verdict) -> BackupStatus:
+        now = self._job.clock.now().replace(microsecond=0)
+        status = self._job.backup.status
+        return msgspec.structs.replace(
+            status,
+            version=1,
+            phase=verdict.phase.value,
+            reason=verdict.reason.value if verdict.reason else "",
+            message=verdict.message,
+            start_timestamp=status.start_timestamp or now,
+            completion_timestamp=now,
+            errors=verdict.errors,
+            warnings=verdict.warnings + self._warnings,
+            cluster_id=self._job.cluster_id,
+        )
+
+    def _ended(self, phase: BackupPhase, reason: Reason, message: str) -> BackupOutcome:
+        verdict = Verdict(phase=phase, reason=reason, message=message, errors=1, warnings=0)
+        return BackupOutcome(status=self._status(verdict))
+
+    def _failed(self, committer: Committer, reason: Reason, message: str) -> BackupOutcome:
+        """A Failed backup leaves its log in the bucket and nothing that makes it exist."""
+        self._log.error("Backup failed", reason=reason.value, error=message)
+        try:
+            committer.put(self._keys.log, self._oplog.compressed())
+        except StoreError as error:
+            message = f"{message} (its log could not be written: {error})"
+        return self._ended(BackupPhase.FAILED, reason, message)

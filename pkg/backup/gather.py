@@ -1,0 +1,92 @@
+"""The first half of a backup: all objects in the spool, and the ledger of what is to be captured."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog.typing
+
+from pkg.apis.core import PersistentVolume, PersistentVolumeClaim
+from pkg.backup.collect import Collector
+from pkg.backup.job import BackupJob
+from pkg.backup.selection import Scope, plan_lists, scope_of
+from pkg.backup.spool import Item, Spool
+from pkg.backup.survey import Survey, ledger_entries
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import KubeError
+from pkg.kube.refs import PVCS, PVS
+from pkg.kube.stop import StopToken
+from pkg.volumes.ledger import LedgerEntry
+
+
+class Gathering:
+    """One pass over the cluster.
+
+    Attributes:
+        errors: One text per list or object that could not be stored.
+    """
+
+    def __init__(
+        self, job: BackupJob, spool: Spool, stop: StopToken, log: structlog.typing.FilteringBoundLogger
+    ) -> None:
+        self._job = job
+        self._log = log
+        self._spool = spool
+        self._stop = stop
+        self._survey = Survey(default_all=bool(job.backup.spec.default_volumes_to_restic))
+        self.errors: list[str] = []
+
+    def run(self, discovery: Discovery) -> tuple[LedgerEntry, ...]:
+        """Fills the spool and returns the ledger.
+
+        Raises:
+            ValueError: the spec names what the server does not have.
+            BackupError: the run was stopped.
+        """
+        scope = scope_of(self._job.backup.spec, discovery, own_namespace=self._job.backup.metadata.namespace)
+        collector = self._collector(scope)
+        for request in plan_lists(scope, discovery):
+            collector.collect(request)
+            self._job.on_progress(self._spool.count, 0, None)
+        self._add_needed(collector)
+        self._read_missing()
+        return ledger_entries(self._survey)
+
+    def _collector(self, scope: Scope) -> Collector:
+        return Collector(
+            client=self._job.client,
+            scope=scope,
+            spool=self._spool,
+            on_item=self._see,
+            stop=self._stop,
+            clock=self._job.clock,
+            log=self._log,
+            errors=self.errors,
+        )
+
+    def _see(self, item: Item) -> None:
+        try:
+            self._survey.see(item)
+        except msgspec.DecodeError as error:
+            self.errors.append(f"{item.ref.group_resource} {item.namespace}/{item.name}: {error}")
+
+    def _add_needed(self, collector: Collector) -> None:
+        """0.9's item actions: a pod brings its claims, a bound claim its persistent volume."""
+        for namespace, name in sorted(self._survey.mounted_claims()):
+            collector.add(PVCS, namespace, name)
+        for name in sorted(self._survey.bound_volumes()):
+            collector.add(PVS, "", name)
+
+    def _read_missing(self) -> None:
+        """Reads what the ledger needs and the filters keep out of the tarball; without it the volume is told lost."""
+        for namespace, name in sorted(self._survey.wanted_claims() - self._survey.claims.keys()):
+            try:
+                claim = self._job.client.get(PVCS, namespace, name, PersistentVolumeClaim)
+            except KubeError as error:
+                self._log.warning("Claim not readable", namespace=namespace, name=name, error=str(error))
+            else:
+                self._survey.claims[namespace, name] = claim
+        for name in sorted(self._survey.bound_volumes() - self._survey.volumes.keys()):
+            try:
+                self._survey.volumes[name] = self._job.client.get(PVS, "", name, PersistentVolume)
+            except KubeError as error:
+                self._log.warning("Persistent volume not readable", name=name, error=str(error))

@@ -1,0 +1,40 @@
+"""The snapshot that a new capture is compared with, so that restic reads only what changed.
+
+It is the last one of the same claim, or of the same pod's volume where there is no claim, and it must lie in the very
+repository that is written to: restic fails on a parent it does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pkg.apis.reasons import VolumePhase
+from pkg.apis.volumes import PodVolumeBackup
+from pkg.volumes.ledger import LedgerEntry
+
+_Key = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Parents:
+    """The last snapshot of each volume and repository, of as many captures as one likes."""
+
+    _latest: dict[_Key, tuple[str, str]] = field(default_factory=dict)
+
+    def note(self, capture: PodVolumeBackup) -> None:
+        """Takes a capture into account, if it is complete."""
+        status, spec = capture.status, capture.spec
+        if status.phase != VolumePhase.COMPLETED or not status.snapshot_id or status.completion_timestamp is None:
+            return
+        key = _key(status.repository_id, spec.source.claim_uid, spec.pod.namespace, spec.pod.name, spec.volume)
+        found = (status.completion_timestamp.isoformat(), status.snapshot_id)
+        self._latest[key] = max(found, self._latest.get(key, found))
+
+    def find(self, entry: LedgerEntry, repository_id: str) -> str:
+        """The full snapshot id; empty where there is none."""
+        key = _key(repository_id, entry.claim_uid, entry.namespace, entry.pod, entry.volume)
+        return self._latest.get(key, ("", ""))[1]
+
+
+def _key(repository_id: str, claim_uid: str, namespace: str, pod: str, volume: str) -> _Key:
+    return (repository_id, claim_uid) if claim_uid else (repository_id, namespace, pod, volume)

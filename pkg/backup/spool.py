@@ -1,0 +1,60 @@
+"""The objects of a backup between list and tarball: on disk, in a file without a name.
+
+Continue tokens of a list expire after minutes while volumes take hours, so every list is drained at once; memory
+holds none of the objects.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pkg.kube.resources import ResourceRef
+
+_HEADER = struct.Struct("<HHHI")  # resource, lengths of namespace, name and body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """An object on its way into the tarball; `body` is its JSON as the server sent it."""
+
+    ref: ResourceRef
+    namespace: str
+    name: str
+    body: bytes
+
+
+class Spool:
+    """Items written once and read in the same order, by one thread. A full disk is an OSError of the file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._refs: list[ResourceRef] = []
+        self._numbers: dict[ResourceRef, int] = {}
+        self.count = 0
+
+    def append(self, item: Item) -> None:
+        """Adds an item at the end."""
+        namespace, name = item.namespace.encode(), item.name.encode()
+        header = _HEADER.pack(self._number(item.ref), len(namespace), len(name), len(item.body))
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(b"".join((header, namespace, name, item.body)))
+        self.count += 1
+
+    def __iter__(self) -> Iterator[Item]:
+        """All items in the order of their coming, one in memory at a time; nothing may be added meanwhile."""
+        self._file.seek(0)
+        while header := self._file.read(_HEADER.size):
+            number, namespace_length, name_length, body_length = _HEADER.unpack(header)
+            namespace = self._file.read(namespace_length).decode()
+            name = self._file.read(name_length).decode()
+            yield Item(ref=self._refs[number], namespace=namespace, name=name, body=self._file.read(body_length))
+
+    def _number(self, ref: ResourceRef) -> int:
+        if ref not in self._numbers:
+            self._numbers[ref] = len(self._refs)
+            self._refs.append(ref)
+        return self._numbers[ref]

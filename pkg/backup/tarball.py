@@ -1,0 +1,65 @@
+"""The tarball in 0.9's form, streamed: one object in memory, gzip and digest on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from isal import isal_zlib
+
+from pkg.backup.spool import Item
+from pkg.kube.clock import Clock
+
+_MODE = 0o755  # as 0.9 wrote it
+_GZIP_WINDOW_BITS = 16 + 15
+
+
+class TarballWriter:
+    """Writes items into a file, as a context manager; `sha256` counts after it ended well.
+
+    The members are framed here and not by tarfile.TarFile, which remembers each of them.
+    """
+
+    def __init__(self, file: BinaryIO, clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+        self._digest = hashlib.sha256()
+        self._gzip = isal_zlib.compressobj(wbits=_GZIP_WINDOW_BITS)
+        self.count = 0
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the compressed bytes."""
+        return self._digest.hexdigest()
+
+    def add(self, item: Item) -> None:
+        """Writes one object."""
+        info = tarfile.TarInfo(entry_name(item))
+        info.size, info.mode = len(item.body), _MODE
+        info.mtime = int(self._clock.now().timestamp())
+        padding = -len(item.body) % tarfile.BLOCKSIZE
+        header = info.tobuf(tarfile.PAX_FORMAT)
+        self._write(self._gzip.compress(b"".join((header, item.body, bytes(padding)))))
+        self.count += 1
+
+    def _write(self, compressed: bytes) -> None:
+        self._digest.update(compressed)
+        self._file.write(compressed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._write(self._gzip.compress(bytes(2 * tarfile.BLOCKSIZE)) + self._gzip.flush())
+            self._file.flush()
+
+
+def entry_name(item: Item) -> str:
+    """0.9's path: `resources/<plural.group>/namespaces/<namespace>/<name>.json`, or below `cluster/`."""
+    place = f"namespaces/{item.namespace}" if item.namespace else "cluster"
+    return f"resources/{item.ref.group_resource}/{place}/{item.name}.json"

@@ -1,0 +1,87 @@
+"""What is wrong with a Backup, before anything is read or written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pkg.apis.ark import Backup
+from pkg.apis.duration import parse_duration
+from pkg.apis.label_selector import selector_problems
+from pkg.apis.names import DEFAULT_LOCATION, RESERVED_BACKUP_NAMES
+from pkg.backup.includes import EVERYTHING, list_problems
+from pkg.backup.selection import resolve_resource
+from pkg.kube.discovery import Discovery
+
+
+def validate_backup(
+    backup: Backup,
+    *,
+    discovery: Discovery,
+    namespaces: Collection[str],
+    restic_location: str = "",
+    prefix: str = "",
+) -> list[str]:
+    """The sentences for `status.validationErrors`; empty when the backup may run.
+
+    Args:
+        backup: As a person wrote it.
+        discovery: What the server serves.
+        namespaces: The names of the namespaces that exist.
+        restic_location: The storage location's `bucket` or `bucket/prefix` of repositories; empty for the default.
+        prefix: The storage location's prefix of backups.
+    """
+    return [
+        *_name_problems(backup.metadata.name, restic_location, prefix),
+        *_resource_problems(backup, discovery),
+        *_namespace_problems(backup, namespaces),
+        *_selector_problems(backup),
+        *_field_problems(backup),
+    ]
+
+
+def reserved_names(restic_location: str, prefix: str) -> frozenset[str]:
+    """Names whose directory in the bucket would be something else's."""
+    path = restic_location.partition("/")[2].strip("/")
+    below = path.removeprefix(prefix.strip("/")).strip("/") if path.startswith(prefix.strip("/")) else path
+    segments = {one.split("/")[0] for one in (path, below)}
+    return RESERVED_BACKUP_NAMES | (segments - {""})
+
+
+def _name_problems(name: str, restic_location: str, prefix: str) -> list[str]:
+    if name not in reserved_names(restic_location, prefix):
+        return []
+    return [f'the name "{name}" is reserved: in the bucket it is the directory of something else']
+
+
+def _resource_problems(backup: Backup, discovery: Discovery) -> list[str]:
+    included, excluded = backup.spec.included_resources, backup.spec.excluded_resources
+    problems = [f"Invalid included/excluded resource lists: {one}" for one in list_problems(included, excluded)]
+    names = dict.fromkeys([*(included or ()), *(excluded or ())])
+    unknown = [name for name in names if name != EVERYTHING and resolve_resource(discovery, name) is None]
+    return problems + [
+        f'Invalid included/excluded resource lists: the server has no resource "{name}"' for name in unknown
+    ]
+
+
+def _namespace_problems(backup: Backup, namespaces: Collection[str]) -> list[str]:
+    included, excluded = backup.spec.included_namespaces, backup.spec.excluded_namespaces
+    problems = [f"Invalid included/excluded namespace lists: {one}" for one in list_problems(included, excluded)]
+    missing = [name for name in dict.fromkeys(included or ()) if name != EVERYTHING and name not in namespaces]
+    return problems + [f'Invalid included/excluded namespace lists: there is no namespace "{name}"' for name in missing]
+
+
+def _selector_problems(backup: Backup) -> list[str]:
+    selector = backup.spec.label_selector
+    return [f"Invalid label selector: {one}" for one in selector_problems(selector)] if selector else []
+
+
+def _field_problems(backup: Backup) -> list[str]:
+    problems = []
+    if backup.spec.location not in ("", DEFAULT_LOCATION):
+        problems.append(f'there is no storage location "{backup.spec.location}"')
+    try:
+        if backup.spec.ttl and parse_duration(backup.spec.ttl) < 0:
+            problems.append(f'Invalid ttl "{backup.spec.ttl}": it is negative; 0 means never')
+    except ValueError as error:
+        problems.append(f"Invalid ttl: {error}")
+    return problems
