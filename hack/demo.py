@@ -71,7 +71,7 @@ def tell(stage: Stage, steps: Steps, damage: str) -> bool:
     story = Story(stage, steps, ROOT / "build" / "demo")
     before = story.deploy()
     story.back_up()
-    story.lose()
+    story.lose(before)
     after = story.restore()
     if damage in DAMAGES:
         story.damage(damage)

@@ -26,6 +26,7 @@ DAMAGES = {
     "xattr": Kind.XATTR,
     "root": Kind.ROOT,
 }
+VOLUME = "name of the volume"
 SHOWN_DIFFERENCES = 20
 APPLICATION_SECONDS = 180
 
@@ -71,11 +72,13 @@ class Story:
             kinds = "backups,podvolumebackups,resticrepositories"
             self._stage.show_kubectl("get", kinds, "-n", ARK_NAMESPACE)
 
-    def lose(self) -> None:
+    def lose(self, before: Snapshot) -> None:
         """Delete the namespace and wait until nothing of it is left, its volume included."""
         with self._steps.step("Delete the namespace"):
             self._stage.kubectl("delete", "namespace", APPLICATION, "--timeout=120s", timeout_seconds=130)
-            self._stage.kubectl("wait", "--for=delete", "pv", "--all", "--timeout=60s", timeout_seconds=70)
+            self._stage.kubectl(
+                "wait", "--for=delete", f"pv/{before.identities[VOLUME]}", "--timeout=60s", timeout_seconds=70
+            )
 
     def restore(self) -> Snapshot:
         """Restore the backup and look at the application again."""
@@ -99,7 +102,7 @@ class Story:
             objects={name: self._object(name) for name in COMPARED},
             identities={
                 "UID of the namespace": self._field("namespace", APPLICATION, "{.metadata.uid}"),
-                "name of the volume": self._field("pvc", "data", "{.spec.volumeName}"),
+                VOLUME: self._field("pvc", "data", "{.spec.volumeName}"),
             },
         )
 
