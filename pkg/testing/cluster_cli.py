@@ -23,10 +23,16 @@ from pkg.testing.processes import HarnessError, wait_until
 
 UP_SECONDS = 1800  # the first one builds programs and images
 DOWN_SECONDS = 60
+READY = """\
+The cluster is ready. It has a network of its own; work in it with
+  python -m pkg.testing.cluster_cli run -- kubectl get pods --all-namespaces
+and end it with make cluster-down."""
 
 
 def up(workdir: Path, nodes: int, image_names: Sequence[str]) -> None:
-    """Start a cluster that outlives this command; return when it is ready."""
+    """Start a cluster that outlives this command, unless it runs already; return when it is ready."""
+    if running(workdir):
+        return
     workdir.mkdir(parents=True, exist_ok=True)
     log = workdir / "cluster.log"
     command = [sys.executable, "-m", "pkg.testing.cluster_cli", "hold", "--workdir", str(workdir)]
@@ -109,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         match arguments.command:
             case "up":
                 up(workdir, arguments.nodes, arguments.image)
-                print(f"The cluster is ready: make cluster-down ends it.\nexport KUBECONFIG={running_config(workdir)}")
+                print(READY)
             case "hold":
                 hold(workdir, arguments.nodes, arguments.image)
             case "down":
@@ -120,12 +126,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def running_config(workdir: Path) -> str:
-    """Return the administrator's kubeconfig of the cluster that runs in a workdir."""
-    state = running(workdir)
-    return state.kubeconfig if state else ""
 
 
 if __name__ == "__main__":
