@@ -162,9 +162,15 @@ class Client:
         force: bool = True,
         subresource: str = "",
     ) -> JsonObject:
-        """Server-side apply: the object holds exactly the fields that the manager owns; creates what is missing."""
+        """Server-side apply: the object holds exactly the fields that the manager owns; creates what is missing.
+
+        The object's metadata need not carry the name.
+        """
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
-        body = self._send("PATCH", ref.path(namespace, name, subresource), named(ref, obj), APPLY_TYPE, query)
+        content = named(ref, obj)
+        metadata = content.get("metadata")
+        content["metadata"] = {**(metadata if isinstance(metadata, dict) else {}), "name": name}
+        body = self._send("PATCH", ref.path(namespace, name, subresource), content, APPLY_TYPE, query)
         return _decode_object(body, f"{ref.kind} {namespace}/{name}")
 
     def delete(

@@ -105,7 +105,10 @@ class FakeState:
 
     def _create(self, asked: Request) -> JsonObject:
         obj = copy.deepcopy(asked.content)
+        obj.setdefault("metadata", {})
         metadata = metadata_of(obj)
+        if asked.name:
+            metadata["name"] = asked.name  # an apply names it in its path
         if asked.ref.namespaced:
             metadata["namespace"] = asked.namespace
         if self.get(asked.ref, asked.namespace, str(metadata.get("name", ""))) is not None:
