@@ -1,0 +1,100 @@
+"""client-go's work queue (util/workqueue/queue.go): fair, deduplicating, never one key to two workers at once.
+
+A key that is added while it waits is in the queue once; one that is added while it is worked on is queued again when
+that work is done. So N changes during one reconcile cost one more, and none is lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from pkg.kube.clock import Clock
+from pkg.workqueue.metrics import BoundMetrics
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Queue(Generic[K]):
+    """The queue; `get` and `done` frame the work on a key."""
+
+    def __init__(self, clock: Clock, metrics: BoundMetrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._condition = threading.Condition()
+        self._order: deque[K] = deque()
+        self._dirty: dict[K, float] = {}
+        self._processing: dict[K, float] = {}
+        self._shutting_down = False
+        self._metrics.unfinished.set_function(self._unfinished_seconds)
+        self._metrics.longest.set_function(self._longest_seconds)
+
+    def __len__(self) -> int:
+        with self._condition:
+            return len(self._order)
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether no key is taken any more."""
+        return self._shutting_down
+
+    def add(self, key: K) -> None:
+        """Queues a key unless it is queued already; ignored when shutting down."""
+        with self._condition:
+            if self._shutting_down or key in self._dirty:
+                return
+            self._metrics.adds.inc()
+            self._dirty[key] = self._clock.monotonic()
+            if key not in self._processing:
+                self._append(key)
+
+    def get(self, timeout_seconds: float | None = None) -> K | None:
+        """The next key; blocks. None when the time is over, or the queue is shut down and empty."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._order or self._shutting_down, timeout_seconds)
+            if not self._order:
+                return None
+            key = self._order.popleft()
+            now = self._clock.monotonic()
+            self._metrics.depth.set(len(self._order))
+            self._metrics.waited.observe(now - self._dirty.pop(key, now))
+            self._processing[key] = now
+            return key
+
+    def done(self, key: K) -> None:
+        """Ends the work on a key; it is queued again if it was added meanwhile."""
+        with self._condition:
+            started = self._processing.pop(key, None)
+            if started is not None:
+                self._metrics.worked.observe(self._clock.monotonic() - started)
+            if key in self._dirty:
+                self._append(key)
+            elif not self._processing:
+                self._condition.notify_all()
+
+    def shut_down(self) -> None:
+        """Takes no more keys; workers drain what is queued."""
+        with self._condition:
+            self._shutting_down = True
+            self._condition.notify_all()
+
+    def shut_down_with_drain(self, timeout_seconds: float) -> bool:
+        """Shuts down and waits until no key is worked on; returns whether that was reached."""
+        self.shut_down()
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._processing and not self._order, timeout_seconds)
+
+    def _append(self, key: K) -> None:
+        self._order.append(key)
+        self._metrics.depth.set(len(self._order))
+        self._condition.notify()
+
+    def _unfinished_seconds(self) -> float:
+        now = self._clock.monotonic()
+        return sum(now - started for started in list(self._processing.values()))
+
+    def _longest_seconds(self) -> float:
+        now = self._clock.monotonic()
+        return max((now - started for started in list(self._processing.values())), default=0.0)
