@@ -163,6 +163,25 @@ def test_minio_as_shipped_answers_under_its_name(own_cluster: Cluster, namespace
     own_cluster.kubectl("delete", "namespace", "heptio-ark", timeout_seconds=90)
 
 
+@pytest.mark.parametrize("user", [pytest.param(0, id="as root"), pytest.param(65534, id="as nobody")])
+def test_the_product_image_has_what_it_runs(own_cluster: Cluster, namespace: str, user: int) -> None:
+    """On a read-only root, as in the manifests."""
+    command = "restic version && setpriv --version && python3 --version && type ark ark-restic-restore-helper"
+    manifest = pod(namespace, "app", command)
+    spec = manifest["spec"]
+    assert isinstance(spec, dict)
+    spec["containers"][0] |= {"image": "ark/ark:latest", "securityContext": {"readOnlyRootFilesystem": True}}
+    spec["securityContext"] = {"runAsUser": user}
+    run_pod(own_cluster, manifest)
+
+    shown = own_cluster.kubectl("logs", f"--namespace={namespace}", "app")
+    imported = execute(own_cluster, namespace, "app", "/opt/ark/bin/python", "-c", "import pkg; print(pkg.__file__)")
+
+    for expected in ("restic 0.", "setpriv", "Python 3.11", "ark is /usr/local/bin/ark", "/ark-restic-restore-helper"):
+        assert expected in shown
+    assert imported.startswith("/opt/ark/lib/python3.11/site-packages/")
+
+
 def test_an_agent_with_propagation_sees_a_volume_mounted_after_its_start(own_cluster: Cluster, namespace: str) -> None:
     run_pod(own_cluster, agent(namespace))
     got = run_pod(
