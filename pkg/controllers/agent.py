@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pkg.apis.core import Pod, Secret
 from pkg.apis.names import CREDENTIALS_SECRET, PASSWORD_KEY
 from pkg.apis.reasons import Reason, RepositoryPhase
 from pkg.apis.volumes import ResticRepository
+from pkg.controllers.config import ConfigReconciler, SettingsError
 from pkg.informers.lister import Lister
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
 from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.refs import SECRETS
-from pkg.restic.environment import ResticEnvironment
+from pkg.restic.environment import ResticEnvironment, restic_environment
 from pkg.restic.password import Password
 from pkg.restic.runner import ResticRunner
 
@@ -37,8 +37,7 @@ class Agent:
     Attributes:
         holder: `<pod uid>/<start of this process>`.
         pods_dir: The kubelet's pods directory as this process sees it.
-        cloud: Credentials of the object store as restic reads them; never logged.
-        restic_options: restic's `-o` values for the store.
+        config: Says how the object store is reached.
     """
 
     node: str
@@ -51,14 +50,13 @@ class Agent:
     runner: ResticRunner
     pods: Lister[Pod]
     repositories: Lister[ResticRepository]
-    cloud: Mapping[str, str] = field(repr=False)
-    base_environment: Mapping[str, str] = field(repr=False)
+    config: ConfigReconciler
 
     def environment(self, repository_name: str, identifier: str) -> ResticEnvironment:
         """How restic reaches the repository that an object names.
 
         Raises:
-            VolumeFailure: the repository is not Ready, or its password cannot be read.
+            VolumeFailure: the repository is not Ready, its password cannot be read, or there is no usable Config.
         """
         repository = self.ready_repository(repository_name)
         if repository.spec.restic_identifier != identifier:
@@ -67,10 +65,15 @@ class Agent:
                 f"repository {repository_name} is at {repository.spec.restic_identifier} now, "
                 f"this object was made for {identifier}",
             )
-        return ResticEnvironment(
+        try:
+            settings = self.config.settings()
+        except SettingsError as error:
+            raise VolumeFailure(error.reason, error.message) from error
+        return restic_environment(
             repository=identifier,
             password=read_password(self.client, self.namespace, repository.status.password_generation),
-            cloud=self.cloud,
+            location=settings.location,
+            credentials=settings.credentials,
             cache_dir=str(self.scratch_dir / "restic-cache"),
         )
 

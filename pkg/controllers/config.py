@@ -19,8 +19,8 @@ from pkg.apis.reasons import Reason
 from pkg.informers.lister import Lister
 from pkg.manager.reconciler import Result, done
 from pkg.objectstore.credentials import CloudCredentials, load_credentials
-from pkg.objectstore.errors import StoreError
-from pkg.objectstore.location import LocationInvalidError, StorageLocation, storage_location
+from pkg.objectstore.errors import LocationInvalidError, StoreError
+from pkg.objectstore.location import StorageLocation, storage_location
 from pkg.workqueue.key import Key
 
 DEFAULT_POD_VOLUME_TIMEOUT_SECONDS = 4 * 3600.0

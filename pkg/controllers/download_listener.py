@@ -34,7 +34,7 @@ class Grant:
 
     token: str
     expires_at: float
-    fetch: Callable[[BinaryIO], None]
+    fetch: Callable[[BinaryIO], object]
 
 
 class DownloadListener:
@@ -53,7 +53,7 @@ class DownloadListener:
         """The port on loopback."""
         return int(self._server.server_address[1])
 
-    def grant(self, name: str, token: str, expires_at: float, fetch: Callable[[BinaryIO], None]) -> None:
+    def grant(self, name: str, token: str, expires_at: float, fetch: Callable[[BinaryIO], object]) -> None:
         """Lets one reader have one file until a monotonic time."""
         with self._lock:
             now = self._clock.monotonic()
@@ -109,7 +109,7 @@ class DownloadListener:
             def do_GET(self) -> None:
                 listener.serve(self)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            def log_message(self, *args: object) -> None:
                 log.debug("Download request", peer=self.address_string())
 
         return Handler

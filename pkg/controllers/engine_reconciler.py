@@ -31,6 +31,7 @@ INTERRUPTED_RETRY_SECONDS = 5.0
 log = structlog.get_logger()
 
 T = TypeVar("T", bound=Object)
+T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,32 +49,32 @@ class ClaimState:
     attempts: int
 
 
-class EngineKind(Protocol[T]):
+class EngineKind(Protocol[T_contra]):
     """What differs between a Backup and a Restore."""
 
     ref: ResourceRef
 
-    def view(self, obj: T, work: Work) -> EngineView:
+    def view(self, obj: T_contra, work: Work) -> EngineView:
         """What the decision rests on."""
         ...
 
-    def validate(self, obj: T) -> list[str]:
+    def validate(self, obj: T_contra) -> list[str]:
         """Sentences that say why it cannot run; raises SettingsError where Config is the cause."""
         ...
 
-    def claimed_so_far(self, obj: T) -> ClaimState:
+    def claimed_so_far(self, obj: T_contra) -> ClaimState:
         """Its claim."""
         ...
 
-    def first_claim(self, obj: T) -> JsonObject:
+    def first_claim(self, obj: T_contra) -> JsonObject:
         """Status fields that the first claim sets besides the claim itself."""
         ...
 
-    def run(self, obj: T, stop: StopToken) -> EngineOutcome:
+    def run(self, obj: T_contra, stop: StopToken) -> EngineOutcome:
         """Does the work; blocks. What goes wrong is in the outcome."""
         ...
 
-    def ended(self, obj: T) -> None:
+    def ended(self, obj: T_contra) -> None:
         """Counts and announces an object that has reached its terminal phase."""
         ...
 

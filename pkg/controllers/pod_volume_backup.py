@@ -22,7 +22,8 @@ from pkg.kube.errors import KubeError
 from pkg.kube.refs import POD_VOLUME_BACKUPS
 from pkg.kube.stop import StopToken
 from pkg.restic.environment import ResticEnvironment
-from pkg.restic.errors import CancelledError, ParentMissingError, ResticError
+from pkg.restic.errors import CancelledError, ResticError, SnapshotMissingError
+from pkg.restic.messages import Snapshot
 from pkg.restic.transfer import BackupRequest, BackupSummary, backup_volume, find_snapshot_by_tag
 from pkg.volumes.hostpath import VolumePathError, resolve_directory
 from pkg.volumes.root import read_root
@@ -96,7 +97,7 @@ class BackupKind:
             "Volume captured",
             key=obj.metadata.key,
             snapshot=summary.snapshot_id,
-            bytes=summary.total_bytes,
+            bytes=summary.bytes,
             added=summary.bytes_added,
         )
         return captured_status(
@@ -110,8 +111,11 @@ class BackupKind:
     def _existing(self, obj: PodVolumeBackup, environment: ResticEnvironment, stop: StopToken) -> BackupSummary | None:
         if obj.status.attempts < 2:
             return None
-        tag = f"{PVB_UID_TAG}={obj.metadata.uid}"
-        return find_snapshot_by_tag(self._agent.runner, environment, tag, self._agent.base_environment, stop)
+        found = find_snapshot_by_tag(self._agent.runner, environment, {PVB_UID_TAG: obj.metadata.uid}, stop)
+        if found is None:
+            return None
+        log.info("Snapshot of an earlier attempt adopted", key=obj.metadata.key, snapshot=found.id)
+        return adopted_summary(found)
 
     def _transfer(
         self, obj: PodVolumeBackup, directory: Path, environment: ResticEnvironment, stop: StopToken
@@ -121,15 +125,15 @@ class BackupKind:
 
         def attempt(parent: str) -> BackupSummary:
             request = BackupRequest(
-                directory=directory, tags=tags, parent=parent, excludes=tuple(obj.spec.excludes or ())
+                directory=str(directory), tags=tags, parent=parent, excludes=tuple(obj.spec.excludes or ())
             )
-            return backup_volume(
-                self._agent.runner, request, environment, self._agent.base_environment, stop, gate.offer
-            )
+            return backup_volume(self._agent.runner, request, environment, stop, gate.offer)
 
         try:
             return attempt(obj.spec.parent_snapshot_id)
-        except ParentMissingError:
+        except SnapshotMissingError:
+            if not obj.spec.parent_snapshot_id:
+                raise
             log.warning("Parent snapshot is gone, reading everything", key=obj.metadata.key)
             return attempt("")
 
@@ -138,6 +142,17 @@ class BackupKind:
             patch_progress(self._agent.client, self.ref, obj, {"progress": to_json(progress)})
         except KubeError as error:
             log.debug("Progress not written", key=obj.metadata.key, error=str(error))
+
+
+def adopted_summary(snapshot: Snapshot) -> BackupSummary:
+    """The summary that an earlier attempt left in its snapshot."""
+    summary = snapshot.summary
+    return BackupSummary(
+        snapshot_id=snapshot.id,
+        files=summary.total_files_processed if summary else 0,
+        bytes=summary.total_bytes_processed if summary else 0,
+        bytes_added=summary.data_added_packed if summary else 0,
+    )
 
 
 def captured_status(
@@ -153,10 +168,10 @@ def captured_status(
         "root": to_json(root),
         "progress": to_json(
             VolumeProgress(
-                bytes_done=summary.total_bytes,
-                total_bytes=summary.total_bytes,
-                files_done=summary.total_files,
-                total_files=summary.total_files,
+                bytes_done=summary.bytes,
+                total_bytes=summary.bytes,
+                files_done=summary.files,
+                total_files=summary.files,
             )
         ),
         "message": "",
@@ -167,5 +182,6 @@ def captured_status(
         status["reason"] = Reason.UNREAD_FILES.value
         status["unreadFiles"] = summary.unread_files
         status["unreadPaths"] = list(summary.unread_paths)
-        status["message"] = f"{summary.unread_files} files could not be read, first: {summary.unread_paths[0]}"
+        first = f", first: {summary.unread_paths[0]}" if summary.unread_paths else ""
+        status["message"] = f"{summary.unread_files} files could not be read{first}"
     return status

@@ -118,8 +118,8 @@ class RestoreKind:
     def _transfer(self, obj: PodVolumeRestore, directory: Path, stop: StopToken) -> None:
         environment = self._agent.environment(obj.spec.repository, obj.spec.repo_identifier)
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
-        request = RestoreRequest(snapshot_id=obj.spec.snapshot_id, target=directory)
-        restore_volume(self._agent.runner, request, environment, self._agent.base_environment, stop, gate.offer)
+        request = RestoreRequest(snapshot_id=obj.spec.snapshot_id, target=str(directory))
+        restore_volume(self._agent.runner, request, environment, stop, gate.offer)
 
     def _completed(self, obj: PodVolumeRestore, *, path: str, message: str) -> JsonObject:
         return {

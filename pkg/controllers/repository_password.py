@@ -72,7 +72,7 @@ def _create(client: Client, namespace: str) -> None:
             "annotations": {GENERATED_ANNOTATION: "true"},
         },
         "type": "Opaque",
-        "data": {password_key(1): base64.b64encode(generate_password().reveal().encode()).decode()},
+        "data": {password_key(1): base64.b64encode(generate_password().encode()).decode()},
     }
     try:
         client.create(SECRETS, namespace, secret, Secret)

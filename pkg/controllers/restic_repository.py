@@ -7,7 +7,6 @@ a wiped, moved or foreign repository is NotReady with both ids shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pkg.controllers.agent import VolumeFailure
 from pkg.controllers.config import SettingsError
 from pkg.controllers.repository_password import ensure_password
 from pkg.controllers.status import patch_status, timestamp
-from pkg.controllers.stores import OpenStores, StoreFailure, Stores
+from pkg.controllers.stores import OpenStores, StoreFailure, Stores, store_reason
 from pkg.informers.lister import Lister
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
@@ -30,10 +29,11 @@ from pkg.kube.stop import StopToken
 from pkg.manager.operations import Crashed, Operations, Running, Succeeded
 from pkg.manager.reconciler import Result, again_in, done
 from pkg.objectstore.errors import StoreError
-from pkg.restic.environment import ResticEnvironment
+from pkg.restic.environment import restic_environment
 from pkg.restic.errors import RepositoryMissingError, ResticError
 from pkg.restic.repository import init_repository, open_repository
 from pkg.restic.runner import ResticRunner
+from pkg.volumes.errors import VolumeListError
 from pkg.volumes.history import namespace_was_captured
 from pkg.workqueue.key import Key
 
@@ -66,7 +66,6 @@ class ResticRepositoryReconciler:
         operations: Operations[RepositoryFinding],
         clock: Clock,
         scratch_dir: Path,
-        base_environment: Mapping[str, str],
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -76,7 +75,6 @@ class ResticRepositoryReconciler:
         self._operations = operations
         self._clock = clock
         self._scratch_dir = scratch_dir
-        self._base_environment = base_environment
 
     def reconcile(self, key: Key) -> Result:
         """Looks at a repository that is not Ready; records what was found."""
@@ -130,24 +128,27 @@ class ResticRepositoryReconciler:
             return RepositoryFinding(reason=error.reason.value, message=error.message)
         except ResticError as error:
             return RepositoryFinding(reason=error.reason.value, message=str(error))
-        except (StoreError, KubeError) as error:
-            return RepositoryFinding(reason=Reason.BACKEND_UNREACHABLE.value, message=str(error))
+        except StoreError as error:
+            return RepositoryFinding(reason=store_reason(error).value, message=str(error))
+        except (KubeError, VolumeListError) as error:
+            return RepositoryFinding(reason=Reason.INTERNAL.value, message=str(error))
 
     def _open_or_make(self, repository: ResticRepository, stores: OpenStores, stop: StopToken) -> RepositoryFinding:
         generation = max(1, repository.status.password_generation)
-        environment = ResticEnvironment(
+        environment = restic_environment(
             repository=repository.spec.restic_identifier,
             password=ensure_password(self._client, self._namespace, stores.restic, generation),
-            cloud=stores.settings.credentials.restic_environment(),
+            location=stores.settings.location,
+            credentials=stores.settings.credentials,
             cache_dir=str(self._scratch_dir / "restic-cache"),
         )
         try:
-            found = open_repository(self._runner, environment, self._base_environment, stop)
+            found = open_repository(self._runner, environment, stop)
         except RepositoryMissingError:
             refusal = self._may_not_make(repository, stores)
             if refusal is not None:
                 return refusal
-            found = init_repository(self._runner, environment, self._base_environment, stop)
+            found = init_repository(self._runner, environment, stop)
             log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
         return compare_identity(repository, found, generation)
 

@@ -12,10 +12,11 @@ from cachetools import TTLCache
 
 from pkg.apis.reasons import Reason
 from pkg.controllers.config import ConfigReconciler, Settings
-from pkg.objectstore.catalog import read_cluster, stamp_cluster
+from pkg.objectstore.catalog import stamp_cluster
+from pkg.objectstore.cloud import open_restic_store, open_store
 from pkg.objectstore.errors import BucketMissingError, CredentialsRefusedError, StoreError
 from pkg.objectstore.preflight import preflight
-from pkg.objectstore.store import ObjectStore, open_restic_store, open_store
+from pkg.objectstore.store import ObjectStore
 
 PREFLIGHT_TTL_SECONDS = 60.0
 
@@ -97,7 +98,7 @@ class Stores:
         """
         stores = self.checked()
         try:
-            owner = read_cluster(stores.backups) or stamp_cluster(stores.backups, self._cluster_id)
+            owner = stamp_cluster(stores.backups, self._cluster_id)
         except StoreError as error:
             raise StoreFailure(store_reason(error), str(error)) from error
         if owner != self._cluster_id:

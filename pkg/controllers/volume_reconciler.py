@@ -30,6 +30,7 @@ SHUTDOWN = "shutdown"
 log = structlog.get_logger()
 
 T = TypeVar("T", bound=Object)
+T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,28 +40,28 @@ class VolumeOutcome:
     status: JsonObject | None
 
 
-class VolumeKind(Protocol[T]):
+class VolumeKind(Protocol[T_contra]):
     """What differs between a backup and a restore of a volume."""
 
     ref: ResourceRef
 
-    def view(self, obj: T, work: Work) -> VolumeView:
+    def view(self, obj: T_contra, work: Work) -> VolumeView:
         """What the decision rests on."""
         ...
 
-    def attempts(self, obj: T) -> int:
+    def attempts(self, obj: T_contra) -> int:
         """How often it was started so far."""
         ...
 
-    def group(self, obj: T) -> str:
+    def group(self, obj: T_contra) -> str:
         """The namespace among which slots are shared fairly."""
         ...
 
-    def run(self, obj: T, stop: StopToken) -> VolumeOutcome:
+    def run(self, obj: T_contra, stop: StopToken) -> VolumeOutcome:
         """Moves the data; blocks. Never raises for what can go wrong with a volume."""
         ...
 
-    def before_failure(self, obj: T, reason: Reason, message: str) -> None:
+    def before_failure(self, obj: T_contra, reason: Reason, message: str) -> None:
         """What must be seen outside the API before a failure is recorded."""
         ...
 

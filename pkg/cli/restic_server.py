@@ -1,0 +1,105 @@
+"""`ark restic server`: the composition root of the agent, one on each node."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import structlog
+from prometheus_client import CollectorRegistry
+
+from pkg.apis.ark import Config
+from pkg.apis.core import Pod
+from pkg.apis.names import NODE_LABEL
+from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
+from pkg.cli.process import ProcessSettings, daemon_options, process_settings
+from pkg.controllers.agent import Agent
+from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.pod_volume_backup import BackupKind
+from pkg.controllers.pod_volume_restore import RestoreKind
+from pkg.controllers.volume_wiring import VolumeWiring
+from pkg.kube.client import Client
+from pkg.kube.clock import REAL_CLOCK
+from pkg.kube.errors import KubeError
+from pkg.kube.refs import CONFIGS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, PODS, RESTIC_REPOSITORIES
+from pkg.kube.stop import StopToken
+from pkg.kube.transport import load_transport
+from pkg.manager.logs import configure_logs
+from pkg.manager.manager import Manager
+from pkg.manager.shutdown import install_signals
+from pkg.restic.errors import ResticError
+from pkg.restic.preflight import check_version
+from pkg.restic.runner import Runner
+from pkg.volumes.naming import label_value
+
+GRACE_SECONDS = 110.0
+MAX_SLOTS = 4
+CHILD_NICENESS = 10
+
+log = structlog.get_logger()
+
+
+@click.command("server")
+@daemon_options
+def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str) -> None:
+    """Run the agent of this node: back up and restore the volumes of its pods."""
+    configure_logs(log_level, log_format)
+    node = os.environ.get("NODE_NAME", "")
+    if not node:
+        raise click.ClickException("NODE_NAME is not set; the DaemonSet of config/ sets it to spec.nodeName")
+    stop = StopToken()
+    install_signals(stop)
+    try:
+        sys.exit(run_agent(process_settings(namespace, os.environ), node, metrics_address, kubeconfig, stop))
+    except (KubeError, ResticError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def run_agent(settings: ProcessSettings, node: str, metrics_address: str, kubeconfig: str, stop: StopToken) -> int:
+    """Wires the agent and runs it; returns the exit code."""
+    client = Client(load_transport(kubeconfig))
+    runner = Runner(base=settings.environ, nice=CHILD_NICENESS)
+    log.info("Agent starting", node=node, namespace=settings.namespace, restic=check_version(runner, stop))
+    manager = Manager(
+        client,
+        metrics_address=metrics_address,
+        grace_seconds=GRACE_SECONDS,
+        registry=CollectorRegistry(),
+        clock=REAL_CLOCK,
+    )
+    _wire(manager, client, settings, node, runner)
+    return manager.run(stop)
+
+
+def _wire(manager: Manager, client: Client, settings: ProcessSettings, node: str, runner: Runner) -> None:
+    factory, namespace = manager.factory, settings.namespace
+    own = f"{NODE_LABEL}={label_value(node)}"
+    backups = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace, label_selector=own)
+    restores = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace, label_selector=own)
+    pods = factory.informer(PODS, Pod, field_selector=f"spec.nodeName={node}")
+    repositories = factory.informer(RESTIC_REPOSITORIES, ResticRepository, namespace=namespace)
+    configs = factory.informer(CONFIGS, Config, namespace=namespace)
+    agent = Agent(
+        node=node,
+        namespace=namespace,
+        holder=settings.holder,
+        pods_dir=Path(settings.environ.get("ARK_HOST_PODS") or "/host_pods"),
+        scratch_dir=settings.scratch_dir,
+        client=client,
+        clock=REAL_CLOCK,
+        runner=runner,
+        pods=pods.lister,
+        repositories=repositories.lister,
+        config=ConfigReconciler(configs.lister, settings.environ, namespace),
+    )
+    slots = max(1, min(MAX_SLOTS, os.cpu_count() or 1))
+    wiring = VolumeWiring(manager, agent, pods)
+    wiring.add("pod-volume-backup", BackupKind(agent), backups, slots=slots)
+    wiring.add("pod-volume-restore", RestoreKind(agent), restores, slots=MAX_SLOTS)
+    manager.health.add_ready_check("pods-directory", lambda: _readable(agent.pods_dir))
+
+
+def _readable(directory: Path) -> str | None:
+    return None if directory.is_dir() else f"{directory} is not there; the DaemonSet mounts the kubelet's pods there"
