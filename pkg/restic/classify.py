@@ -1,0 +1,100 @@
+"""From a finished call to our error: the exit code says which, restic's own words may only name a reason.
+
+The rows below were recorded from restic 0.19.1; the test holds the outputs themselves. What fits no row is Internal.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pkg.apis.reasons import Reason
+from pkg.restic.errors import (
+    CancelledError,
+    KilledError,
+    NoProgressError,
+    RepositoryLockedError,
+    RepositoryMissingError,
+    ResticError,
+    ResticFailedError,
+    SnapshotMissingError,
+    WrongPasswordError,
+)
+from pkg.restic.finished import Ended, Finished
+
+_BY_EXIT_CODE: dict[int, tuple[type[ResticError], Reason]] = {
+    10: (RepositoryMissingError, Reason.REPOSITORY_MISSING),
+    11: (RepositoryLockedError, Reason.LOCK_TIMEOUT),
+    12: (WrongPasswordError, Reason.WRONG_PASSWORD),
+    130: (CancelledError, Reason.CANCELED),
+    137: (KilledError, Reason.OUT_OF_MEMORY),
+    143: (CancelledError, Reason.CANCELED),
+}
+_BY_WORDS: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), reason)
+    for pattern, reason in (
+        (r"specified bucket does not exist|NoSuchBucket|ContainerNotFound", Reason.BUCKET_MISSING),
+        (r"bucket name (cannot|contains|must)|Bucket name cannot be", Reason.BUCKET_MISSING),
+        (
+            r"access ?denied|access key id you provided|InvalidAccessKeyId|SignatureDoesNotMatch|request signature"
+            r"|401 Unauthorized|403 Forbidden|could not find default credentials|AuthenticationFailed",
+            Reason.CREDENTIALS_REFUSED,
+        ),
+        (
+            r"no space left on device|read-only file system|disk quota exceeded|permission denied",
+            Reason.TARGET_UNUSABLE,
+        ),
+        (
+            r"connection (refused|reset)|no such host|i/o timeout|x509:|tls:|network is unreachable|no route to host"
+            r"|EOF\b|context deadline exceeded|server (closed|is shutting)|ServiceUnavailable|SlowDown",
+            Reason.BACKEND_UNREACHABLE,
+        ),
+    )
+)
+_SNAPSHOT_MISSING = re.compile(r"no matching ID found for prefix|no snapshot found")
+
+
+def error_from(finished: Finished) -> ResticError:
+    """The error for a call that did not succeed."""
+    kind, reason = _kind_and_reason(finished)
+    return kind(
+        verb=finished.verb,
+        repository=finished.repository,
+        exit_code=finished.exit_code,
+        reason=reason,
+        message=_message(finished),
+        stderr_tail=finished.stderr_tail,
+    )
+
+
+def reason_from_words(text: str) -> Reason:
+    """The reason that restic's words name; Internal when they name none."""
+    return next((reason for pattern, reason in _BY_WORDS if pattern.search(text)), Reason.INTERNAL)
+
+
+def _kind_and_reason(finished: Finished) -> tuple[type[ResticError], Reason]:
+    if finished.ended is Ended.NO_PROGRESS:
+        return NoProgressError, Reason.NO_PROGRESS
+    if finished.ended is Ended.STOPPED:
+        return CancelledError, _stop_reason(finished.stop_reason)
+    if known := _BY_EXIT_CODE.get(finished.exit_code):
+        return known
+    if _SNAPSHOT_MISSING.search(finished.exit_message):
+        return SnapshotMissingError, Reason.BACKUP_DAMAGED
+    return ResticFailedError, reason_from_words(finished.words)
+
+
+def _stop_reason(text: str) -> Reason:
+    return Reason(text) if text in set(Reason) else Reason.CANCELED
+
+
+def _message(finished: Finished) -> str:
+    match finished.ended:
+        case Ended.NO_PROGRESS:
+            return f"stopped, because nothing moved for {finished.no_progress_seconds:g} s"
+        case Ended.STOPPED:
+            return f"stopped: {finished.stop_reason or 'no reason given'}"
+    if finished.exit_code == 137:
+        return "killed, most likely for want of memory"
+    said = finished.exit_message or finished.stderr_tail.strip().rpartition("\n")[2]
+    first = said.replace("Fatal: ", "").partition("\n")[0].strip()
+    return first or f"ended with exit code {finished.exit_code} and said nothing"

@@ -1,0 +1,147 @@
+"""A restic call as a value, built by one pure function per verb; repository and secrets are not in it.
+
+A volume is backed up as `restic backup .` in its directory, so the snapshot's root is the volume's root and a parent
+fits although every pod has another path. restic 0.19.1 refuses to make a snapshot of nothing, so an empty volume is
+captured as one marker file from standard input, which no restore ever writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pkg.apis.names import RESTIC_HOST
+
+EMPTY_MARKER = ".ark-empty-volume"
+# Never worth a backup: the file system's own, and snapshots that a server shows inside the volume (operators.md 27).
+ALWAYS_EXCLUDED = ("/lost+found", "/.snapshot", "/.zfs/snapshot")
+_GLOB_CHARACTERS = "\\*?["
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One call of restic.
+
+    Attributes:
+        verb: For messages and metrics.
+        arguments: restic's arguments, the verb first.
+        directory: Where it runs; None for anywhere.
+        stdin: What it reads; nothing by default.
+        lock_wait_seconds: How long restic may wait for a lock, during which it reports nothing.
+    """
+
+    verb: str
+    arguments: tuple[str, ...]
+    directory: str | None = None
+    stdin: bytes = b""
+    lock_wait_seconds: float = 0.0
+
+
+def backup(
+    *,
+    directory: str,
+    tags: Mapping[str, str],
+    parent: str = "",
+    excludes: tuple[str, ...] = (),
+    options: tuple[str, ...] = (),
+    lock_wait_seconds: int = 0,
+) -> Command:
+    """Captures a directory.
+
+    Args:
+        directory: The volume's root; absolute.
+        tags: The snapshot's tags.
+        parent: Full id of the snapshot to compare with; empty lets restic look for one.
+        excludes: restic's patterns; one that begins with a slash is meant from the volume's root.
+        options: Backend options.
+        lock_wait_seconds: How long to wait for a lock.
+    """
+    patterns = [_from_root(directory, pattern) for pattern in (*ALWAYS_EXCLUDED, *excludes)]
+    arguments = (
+        *_start("backup", options, lock_wait_seconds=lock_wait_seconds),
+        *_host_and_tags(tags),
+        *(("--parent", parent) if parent else ()),
+        *(argument for pattern in patterns for argument in ("--exclude", pattern)),
+        "--exclude-caches",
+        ".",
+    )
+    return Command(verb="backup", arguments=arguments, directory=directory, lock_wait_seconds=lock_wait_seconds)
+
+
+def backup_of_nothing(
+    *, directory: str, tags: Mapping[str, str], options: tuple[str, ...] = (), lock_wait_seconds: int = 0
+) -> Command:
+    """Makes a snapshot of an empty directory."""
+    arguments = (
+        *_start("backup", options, lock_wait_seconds=lock_wait_seconds),
+        *_host_and_tags(tags),
+        *("--stdin", "--stdin-filename", EMPTY_MARKER),
+    )
+    return Command(
+        verb="backup",
+        arguments=arguments,
+        directory=directory,
+        stdin=b"this volume was empty\n",
+        lock_wait_seconds=lock_wait_seconds,
+    )
+
+
+def restore(*, snapshot_id: str, target: str, no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
+    """Writes a snapshot's content into a directory; files that are there already and not in it stay."""
+    arguments = (
+        *_start("restore", options, no_lock=no_lock),
+        *("--target", ".", "--sparse", "--exclude", f"/{EMPTY_MARKER}"),
+        snapshot_id,
+    )
+    return Command(verb="restore", arguments=arguments, directory=target)
+
+
+def init(*, options: tuple[str, ...] = ()) -> Command:
+    """Makes a repository; on S3 it would make the bucket too, so preflight first."""
+    return Command(verb="init", arguments=_start("init", options))
+
+
+def cat_config(*, no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
+    """Reads the repository's configuration, its id among it."""
+    verb, *rest = _start("cat", options, no_lock=no_lock)
+    return Command(verb="cat config", arguments=(verb, "config", *rest))
+
+
+def snapshots(*, tags: Mapping[str, str], no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
+    """Lists the snapshots that have all these tags."""
+    selection = ("--tag", ",".join(_tags(tags))) if tags else ()
+    return Command(verb="snapshots", arguments=(*_start("snapshots", options, no_lock=no_lock), *selection))
+
+
+def version() -> Command:
+    """Asks restic for its version; touches no repository."""
+    return Command(verb="version", arguments=("version", "--json"))
+
+
+def _start(
+    verb: str, options: tuple[str, ...], *, no_lock: bool = False, lock_wait_seconds: int = 0
+) -> tuple[str, ...]:
+    backend = tuple(argument for option in options for argument in ("-o", option))
+    locking = ("--no-lock",) if no_lock else ()
+    waiting = ("--retry-lock", f"{lock_wait_seconds}s") if lock_wait_seconds else ()
+    return (verb, "--json", *backend, *locking, *waiting)
+
+
+def _host_and_tags(tags: Mapping[str, str]) -> tuple[str, ...]:
+    return ("--host", RESTIC_HOST, *(argument for tag in _tags(tags) for argument in ("--tag", tag)))
+
+
+def _tags(tags: Mapping[str, str]) -> list[str]:
+    """`key=value`, sorted; restic splits a tag at commas, so none may have one."""
+    made = sorted(f"{key}={value}" for key, value in tags.items())
+    if any("," in tag for tag in made):
+        raise ValueError(f"a restic tag cannot have a comma: {made}")
+    return made
+
+
+def _from_root(directory: str, pattern: str) -> str:
+    """Restic matches absolute patterns against the whole path on the host."""
+    if not pattern.startswith("/"):
+        return pattern
+    escaped = "".join(f"\\{character}" if character in _GLOB_CHARACTERS else character for character in directory)
+    return f"{escaped.rstrip('/')}{pattern}"

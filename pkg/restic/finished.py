@@ -1,0 +1,67 @@
+"""What is left of a restic call when its process has ended; secrets are already out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pkg.restic.messages import ExitError, Initialized, ItemError, Message, Summary, Version
+
+
+class Ended(Enum):
+    """Who ended the process."""
+
+    ITSELF = "itself"
+    STOPPED = "our stop token"
+    NO_PROGRESS = "our no-progress deadline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A call whose process has ended.
+
+    Attributes:
+        exit_code: 128 + n when signal n ended it.
+        stdout: All of standard output of a call that answers with a document; empty for calls that report lines.
+        stderr_tail: The end of standard error, 2 KiB at most.
+        messages: All but progress and item errors; those went to `on_message` only.
+        item_errors: The first 20 item errors.
+        stop_reason: The stop token's reason, when it ended the call.
+    """
+
+    verb: str
+    repository: str
+    exit_code: int
+    stdout: bytes = b""
+    stderr_tail: str = ""
+    messages: tuple[Message, ...] = ()
+    item_errors: tuple[ItemError, ...] = ()
+    ended: Ended = Ended.ITSELF
+    stop_reason: str = ""
+    no_progress_seconds: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def summary(self) -> Summary | None:
+        """The last summary; None when restic gave none."""
+        return next((m for m in reversed(self.messages) if isinstance(m, Summary)), None)
+
+    @property
+    def initialized(self) -> Initialized | None:
+        """What `init` made; None when it made nothing."""
+        return next((m for m in self.messages if isinstance(m, Initialized)), None)
+
+    @property
+    def version(self) -> Version | None:
+        """What `version` said."""
+        return next((m for m in self.messages if isinstance(m, Version)), None)
+
+    @property
+    def exit_message(self) -> str:
+        """Restic's own last word; empty when it had none."""
+        return next((m.message for m in reversed(self.messages) if isinstance(m, ExitError)), "")
+
+    @property
+    def words(self) -> str:
+        """All that may name a reason: the last word, the item errors."""
+        return "\n".join((self.exit_message, *(e.error.message for e in self.item_errors)))

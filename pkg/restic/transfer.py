@@ -1,0 +1,220 @@
+"""One volume into a repository, or out of it: one restic process each, believed by its exit code alone.
+
+The snapshot's id is read from the backup's own last line, so no second call is needed. Exit code 3 is a third
+outcome: the snapshot is there, some files are not in it. A restore's summary claims success even on a full disk, so
+it is never asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pkg.apis.reasons import Reason
+from pkg.apis.volumes import VolumeProgress
+from pkg.kube.stop import StopToken
+from pkg.restic import command
+from pkg.restic.classify import error_from
+from pkg.restic.environment import ResticEnvironment
+from pkg.restic.errors import ResticFailedError
+from pkg.restic.messages import ItemError, Message, Snapshot, Status
+from pkg.restic.repository import unexpected_answer
+from pkg.restic.runner import ResticRunner
+from pkg.restic.volume import is_empty
+
+UNREAD_FILES_EXIT_CODE = 3
+_KEPT_PATHS = 20
+_COUNTED_PATHS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupRequest:
+    """What to capture.
+
+    Attributes:
+        directory: The volume's root.
+        parent: Full id of the snapshot to compare with; where it is gone, SnapshotMissingError says so and the
+            caller tries again without.
+        excludes: restic's patterns; a leading slash means the volume's root.
+        lock_wait_seconds: How long restic may wait for a lock.
+    """
+
+    directory: str
+    tags: Mapping[str, str]
+    parent: str = ""
+    excludes: tuple[str, ...] = ()
+    lock_wait_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupSummary:
+    """A snapshot that was made.
+
+    Attributes:
+        snapshot_id: All 64 digits.
+        unread_files: Files that restic could not read; each path counts once.
+        unread_paths: The first 20 of them.
+    """
+
+    snapshot_id: str
+    files: int
+    bytes: int
+    bytes_added: int
+    unread_files: int = 0
+    unread_paths: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """What to write where; `no_lock` for credentials that may only read."""
+
+    snapshot_id: str
+    target: str
+    no_lock: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSummary:
+    """A restore that succeeded."""
+
+    files: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Turns messages into progress, and counts the files that could not be read."""
+
+    on_progress: Callable[[VolumeProgress], None]
+    last: VolumeProgress = field(default_factory=VolumeProgress)
+    unread: dict[str, None] = field(default_factory=dict)
+
+    def __call__(self, message: Message) -> None:
+        if isinstance(message, Status):
+            self.last = _progress(message)
+            self.on_progress(self.last)
+        elif isinstance(message, ItemError) and len(self.unread) < _COUNTED_PATHS:
+            self.unread.setdefault(message.item)
+
+
+def backup_volume(
+    runner: ResticRunner,
+    request: BackupRequest,
+    environment: ResticEnvironment,
+    stop: StopToken,
+    on_progress: Callable[[VolumeProgress], None] = lambda progress: None,
+) -> BackupSummary:
+    """Captures a volume; one restic start.
+
+    Raises:
+        ResticError: No snapshot that counts was made.
+    """
+    listener = _Listener(on_progress)
+    finished = runner.run(_backup_command(request, environment), environment, stop, listener)
+    if finished.exit_code not in (0, UNREAD_FILES_EXIT_CODE):
+        raise error_from(finished)
+    summary = finished.summary
+    if summary is None or not summary.snapshot_id:
+        raise unexpected_answer(finished, "its snapshot")
+    degraded = finished.exit_code == UNREAD_FILES_EXIT_CODE
+    unread = [_in_volume(path, request.directory) for path in listener.unread] if degraded else []
+    return BackupSummary(
+        snapshot_id=summary.snapshot_id,
+        files=summary.total_files_processed,
+        bytes=summary.total_bytes_processed,
+        bytes_added=summary.data_added_packed,
+        unread_files=max(1, len(unread)) if degraded else 0,
+        unread_paths=tuple(unread[:_KEPT_PATHS]),
+        seconds=finished.seconds,
+    )
+
+
+def restore_volume(
+    runner: ResticRunner,
+    request: RestoreRequest,
+    environment: ResticEnvironment,
+    stop: StopToken,
+    on_progress: Callable[[VolumeProgress], None] = lambda progress: None,
+) -> RestoreSummary:
+    """Fills a volume from a snapshot; the root directory's own metadata is the caller's.
+
+    Raises:
+        ResticError: Something is missing in the volume.
+    """
+    restore = command.restore(
+        snapshot_id=request.snapshot_id, target=request.target, no_lock=request.no_lock, options=environment.options
+    )
+    finished = runner.run(restore, environment, stop, _Listener(on_progress))
+    if finished.exit_code:
+        raise error_from(finished)
+    summary = finished.summary
+    return RestoreSummary(
+        files=summary.total_files if summary else 0,
+        bytes=summary.total_bytes if summary else 0,
+        seconds=finished.seconds,
+    )
+
+
+def find_snapshot_by_tag(
+    runner: ResticRunner, environment: ResticEnvironment, tags: Mapping[str, str], stop: StopToken
+) -> Snapshot | None:
+    """The newest snapshot with all these tags; None when there is none.
+
+    Raises:
+        ResticError: When that cannot be told.
+    """
+    finished = runner.run(command.snapshots(tags=tags, no_lock=True, options=environment.options), environment, stop)
+    if finished.exit_code:
+        raise error_from(finished)
+    try:
+        found = msgspec.json.decode(finished.stdout, type=list[Snapshot])
+    except msgspec.DecodeError as error:
+        raise unexpected_answer(finished, "the snapshots") from error
+    return max(found, key=lambda snapshot: snapshot.time, default=None)
+
+
+def _backup_command(request: BackupRequest, environment: ResticEnvironment) -> command.Command:
+    options, wait = environment.options, request.lock_wait_seconds
+    if _is_empty(request, environment):
+        return command.backup_of_nothing(
+            directory=request.directory, tags=request.tags, options=options, lock_wait_seconds=wait
+        )
+    return command.backup(
+        directory=request.directory,
+        tags=request.tags,
+        parent=request.parent,
+        excludes=request.excludes,
+        options=options,
+        lock_wait_seconds=wait,
+    )
+
+
+def _is_empty(request: BackupRequest, environment: ResticEnvironment) -> bool:
+    try:
+        return is_empty(request.directory, request.excludes)
+    except OSError as error:
+        raise ResticFailedError(
+            verb="backup",
+            repository=environment.repository,
+            exit_code=0,
+            reason=Reason.INTERNAL,
+            message=f"{request.directory} cannot be listed: {error.strerror}",
+        ) from error
+
+
+def _progress(status: Status) -> VolumeProgress:
+    return VolumeProgress(
+        bytes_done=status.bytes_done or status.bytes_restored + status.bytes_skipped,
+        total_bytes=status.total_bytes,
+        files_done=status.files_done or status.files_restored + status.files_skipped,
+        total_files=status.total_files,
+    )
+
+
+def _in_volume(path: str, directory: str) -> str:
+    """The path as somebody sees it in the volume; restic reports it absolute or relative, by the kind of error."""
+    return path.removeprefix(directory.rstrip("/")).lstrip("/") or "."
