@@ -48,7 +48,7 @@ def read_metadata(store: ObjectStore, name: str) -> BackupMetadata:
     data = store.get(key)
     try:
         return BackupMetadata(
-            raw=msgspec.json.decode(data, type=JsonObject), backup=msgspec.json.decode(data, type=Backup)
+            raw=msgspec.json.decode(data, type=dict), backup=msgspec.json.decode(data, type=Backup)
         )
     except msgspec.DecodeError as error:
         raise ObjectInvalidError(f"{key!r} is not a backup's metadata: {error}") from error
