@@ -13,13 +13,13 @@ from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.capture_run import CaptureRun
 from pkg.backup.claim import Claim, ClaimDocument, take_claim
 from pkg.backup.commit import Committer, metadata_json
-from pkg.backup.errors import BackupCanceledError, NameTakenError, ScratchError
+from pkg.backup.errors import BackupCanceledError, NameTakenError, ScratchError, SpecInvalidError
 from pkg.backup.gather import Gathering
 from pkg.backup.job import BackupJob, BackupOutcome
 from pkg.backup.oplog import OperationLog
 from pkg.backup.scratch import scratch_file
 from pkg.backup.spool import Spool
-from pkg.backup.stopping import is_canceled, raise_if_stopped
+from pkg.backup.stopping import is_canceled, raise_if_interrupted, raise_if_stopped
 from pkg.backup.store_items import write_tarball
 from pkg.kube.backoff import retry_transient
 from pkg.kube.errors import KubeError
@@ -44,9 +44,12 @@ def run_backup(job: BackupJob, stop: StopToken) -> BackupOutcome:
         ClaimLostError: another process works on this backup.
         Exception: what `job.confirm` raises.
     """
-    with scratch_file(job.scratch_dir) as file:
-        log = OperationLog(file, job.clock, backup=job.backup.metadata.key)
-        return _Run(job, stop, log).run()
+    try:
+        with scratch_file(job.scratch_dir) as file:
+            log = OperationLog(file, job.clock, backup=job.backup.metadata.key)
+            return _Run(job, stop, log).run()
+    except ScratchError as error:
+        return _ended(job, BackupPhase.FAILED, Reason.INTERNAL, str(error))
 
 
 class _Run:
@@ -63,20 +66,20 @@ class _Run:
     def run(self) -> BackupOutcome:
         """Claims the name and makes the backup; every way to fail becomes an outcome with its reason."""
         try:
-            claim = self._claim()
             earlier = self._committed()
+            if earlier is not None:
+                return BackupOutcome(status=earlier, found=True)
+            claim = self._claim()
         except NameTakenError as error:
-            return self._ended(BackupPhase.FAILED_VALIDATION, Reason.NAME_TAKEN, str(error))
+            return _ended(self._job, BackupPhase.FAILED_VALIDATION, Reason.NAME_TAKEN, str(error))
         except StoreError as error:
-            return self._ended(BackupPhase.FAILED, error.reason, str(error))
-        if earlier is not None:
-            return BackupOutcome(status=earlier, found=True)
+            return _ended(self._job, BackupPhase.FAILED, error.reason, str(error))
         committer = Committer(self._job.store, claim, stop=self._stop, clock=self._job.clock, log=self._log)
         try:
             return self._make(committer)
         except BackupCanceledError as error:
             return self._failed(committer, Reason.CANCELED, str(error))
-        except ValueError as error:
+        except SpecInvalidError as error:
             return self._failed(committer, Reason.INVALID_SPEC, str(error))
         except StoreError as error:
             return self._failed(committer, error.reason, str(error))
@@ -109,7 +112,8 @@ class _Run:
             spool = Spool(spool_file)
             entries, errors = self._gather(spool)
             entries = self._capture(spool, entries)
-            digest = write_tarball(self._job, spool, entries, tarball_file, self._log)
+            digest = write_tarball(self._job, spool, entries, tarball_file, stop=self._stop, log=self._log)
+            raise_if_interrupted(self._stop)
             ledger = Ledger(
                 backup_name=self._job.backup.metadata.name,
                 backup_uid=self._job.backup.metadata.uid,
@@ -151,31 +155,11 @@ class _Run:
         tolerate = self._job.backup.spec.tolerate_unread_files
         verdict = phase_of(ledger, errors, tolerate_unread=tolerate, cancelled=is_canceled(self._stop))
         return msgspec.structs.replace(
-            self._status(verdict),
+            _status(self._job, verdict, self._warnings),
             progress=ItemProgress(total_items=items, items_done=items),
             volumes=counts(ledger, tolerate_unread=tolerate),
             tarball_sha256=digest,
         )
-
-    def _status(self, verdict: Verdict) -> BackupStatus:
-        now = self._job.clock.now().replace(microsecond=0)
-        status = self._job.backup.status
-        return msgspec.structs.replace(
-            status,
-            version=1,
-            phase=verdict.phase.value,
-            reason=verdict.reason.value if verdict.reason else "",
-            message=verdict.message,
-            start_timestamp=status.start_timestamp or now,
-            completion_timestamp=now,
-            errors=verdict.errors,
-            warnings=verdict.warnings + self._warnings,
-            cluster_id=self._job.cluster_id,
-        )
-
-    def _ended(self, phase: BackupPhase, reason: Reason, message: str) -> BackupOutcome:
-        verdict = Verdict(phase=phase, reason=reason, message=message, errors=1, warnings=0)
-        return BackupOutcome(status=self._status(verdict))
 
     def _failed(self, committer: Committer, reason: Reason, message: str) -> BackupOutcome:
         """A Failed backup leaves its log in the bucket and nothing that makes it exist."""
@@ -184,4 +168,26 @@ class _Run:
             committer.put(self._keys.log, self._oplog.compressed())
         except StoreError as error:
             message = f"{message} (its log could not be written: {error})"
-        return self._ended(BackupPhase.FAILED, reason, message)
+        return _ended(self._job, BackupPhase.FAILED, reason, message)
+
+
+def _ended(job: BackupJob, phase: BackupPhase, reason: Reason, message: str) -> BackupOutcome:
+    return BackupOutcome(
+        status=_status(job, Verdict(phase=phase, reason=reason, message=message, errors=1, warnings=0), 0)
+    )
+
+
+def _status(job: BackupJob, verdict: Verdict, more_warnings: int) -> BackupStatus:
+    now = job.clock.now().replace(microsecond=0)
+    return msgspec.structs.replace(
+        job.backup.status,
+        version=1,
+        phase=verdict.phase.value,
+        reason=verdict.reason.value if verdict.reason else "",
+        message=verdict.message,
+        start_timestamp=job.backup.status.start_timestamp or now,
+        completion_timestamp=now,
+        errors=verdict.errors,
+        warnings=verdict.warnings + more_warnings,
+        cluster_id=job.cluster_id,
+    )

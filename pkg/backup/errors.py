@@ -5,6 +5,7 @@ BackupError
 ├── ClaimLostError          another process has taken this backup over; nothing more may be written
 ├── BackupInterruptedError  the process is being stopped; the next run starts again
 ├── BackupCanceledError     a person asked the backup to end before it had a tarball
+├── SpecInvalidError        the spec names what the server does not have
 └── ScratchError            the scratch directory cannot take the spool or the tarball
 """
 
@@ -29,6 +30,10 @@ class BackupInterruptedError(BackupError):
 
 class BackupCanceledError(BackupError):
     """The run was canceled before it had anything to keep."""
+
+
+class SpecInvalidError(BackupError):
+    """The spec cannot be followed; following it in part would be a wider or a narrower backup than was asked for."""
 
 
 class ScratchError(BackupError):

@@ -7,6 +7,7 @@ import structlog.typing
 
 from pkg.apis.core import PersistentVolume, PersistentVolumeClaim
 from pkg.backup.collect import Collector
+from pkg.backup.errors import SpecInvalidError
 from pkg.backup.job import BackupJob
 from pkg.backup.selection import Scope, plan_lists, scope_of
 from pkg.backup.spool import Item, Spool
@@ -39,10 +40,10 @@ class Gathering:
         """Fills the spool and returns the ledger.
 
         Raises:
-            ValueError: the spec names what the server does not have.
+            SpecInvalidError: the spec names what the server does not have.
             BackupError: the run was stopped.
         """
-        scope = scope_of(self._job.backup.spec, discovery, own_namespace=self._job.backup.metadata.namespace)
+        scope = self._scope(discovery)
         collector = self._collector(scope)
         for request in plan_lists(scope, discovery):
             collector.collect(request)
@@ -50,6 +51,13 @@ class Gathering:
         self._add_needed(collector)
         self._read_missing()
         return ledger_entries(self._survey)
+
+    def _scope(self, discovery: Discovery) -> Scope:
+        backup = self._job.backup
+        try:
+            return scope_of(backup.spec, discovery, own_namespace=backup.metadata.namespace)
+        except ValueError as error:
+            raise SpecInvalidError(str(error)) from error
 
     def _collector(self, scope: Scope) -> Collector:
         return Collector(

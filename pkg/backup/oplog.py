@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 import structlog
 from isal import igzip
 
+from pkg.backup.scratch import scratch_errors
 from pkg.kube.clock import Clock
 
 
@@ -37,7 +38,7 @@ class OperationLog:
 
     def msg(self, line: str) -> None:
         """Takes a rendered line; structlog calls it for every level."""
-        with self._lock:
+        with self._lock, scratch_errors():
             self._file.seek(0, os.SEEK_END)
             self._file.write(line.encode() + b"\n")
 
@@ -45,7 +46,7 @@ class OperationLog:
 
     def compressed(self) -> bytes:
         """All lines so far, as gzip."""
-        with self._lock:
+        with self._lock, scratch_errors():
             self._file.seek(0)
             return bytes(igzip.compress(self._file.read()))
 

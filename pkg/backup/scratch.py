@@ -15,9 +15,28 @@ _BUFFER_BYTES = 1 << 20
 
 @contextmanager
 def scratch_file(directory: Path) -> Iterator[BinaryIO]:
-    """A file that vanishes when it is closed; whatever the disk refuses becomes a ScratchError."""
+    """A file that vanishes when it is closed; ScratchError where the directory gives none."""
+    with scratch_errors():
+        file = tempfile.TemporaryFile(dir=directory, prefix="ark-", buffering=_BUFFER_BYTES)  # noqa: SIM115  # below
     try:
-        with tempfile.TemporaryFile(dir=directory, prefix="ark-", buffering=_BUFFER_BYTES) as file:
-            yield cast(BinaryIO, file)
+        yield cast(BinaryIO, file)
+    finally:
+        _discard(file)
+
+
+@contextmanager
+def scratch_errors() -> Iterator[None]:
+    """Around reads and writes of scratch files: what the disk refuses becomes a ScratchError."""
+    try:
+        yield
     except OSError as error:
-        raise ScratchError(f"scratch directory {directory}: {error.strerror or error}") from error
+        name = f" {error.filename}" if error.filename else ""
+        raise ScratchError(f"scratch directory{name}: {error.strerror or error}") from error
+
+
+def _discard(file: object) -> None:
+    """Closes a file whose contents do not matter any more, also where its last bytes find no room."""
+    try:
+        cast(BinaryIO, file).close()
+    except OSError:
+        return

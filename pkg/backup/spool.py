@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pkg.backup.scratch import scratch_errors
 from pkg.kube.resources import ResourceRef
 
 _HEADER = struct.Struct("<HHHI")  # resource, lengths of namespace, name and body
@@ -28,30 +29,43 @@ class Item:
 
 
 class Spool:
-    """Items written once and read in the same order, by one thread. A full disk is an OSError of the file."""
+    """Items written once and read in the same order, by one thread; raises ScratchError when the disk is full."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._refs: list[ResourceRef] = []
         self._numbers: dict[ResourceRef, int] = {}
+        self._at_end = True
         self.count = 0
 
     def append(self, item: Item) -> None:
         """Adds an item at the end."""
         namespace, name = item.namespace.encode(), item.name.encode()
         header = _HEADER.pack(self._number(item.ref), len(namespace), len(name), len(item.body))
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(b"".join((header, namespace, name, item.body)))
+        with scratch_errors():
+            if not self._at_end:
+                self._file.seek(0, os.SEEK_END)
+                self._at_end = True
+            self._file.write(b"".join((header, namespace, name, item.body)))
         self.count += 1
 
     def __iter__(self) -> Iterator[Item]:
         """All items in the order of their coming, one in memory at a time; nothing may be added meanwhile."""
-        self._file.seek(0)
-        while header := self._file.read(_HEADER.size):
+        self._at_end = False
+        with scratch_errors():
+            self._file.seek(0)
+        while (item := self._next()) is not None:
+            yield item
+
+    def _next(self) -> Item | None:
+        with scratch_errors():
+            header = self._file.read(_HEADER.size)
+            if not header:
+                return None
             number, namespace_length, name_length, body_length = _HEADER.unpack(header)
             namespace = self._file.read(namespace_length).decode()
             name = self._file.read(name_length).decode()
-            yield Item(ref=self._refs[number], namespace=namespace, name=name, body=self._file.read(body_length))
+            return Item(ref=self._refs[number], namespace=namespace, name=name, body=self._file.read(body_length))
 
     def _number(self, ref: ResourceRef) -> int:
         if ref not in self._numbers:

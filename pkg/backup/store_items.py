@@ -11,9 +11,11 @@ import structlog.typing
 from pkg.backup.item import has_snapshot_annotations, read_head, with_snapshots
 from pkg.backup.job import BackupJob
 from pkg.backup.spool import Item, Spool
+from pkg.backup.stopping import raise_if_interrupted
 from pkg.backup.tarball import TarballWriter
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import PODS
+from pkg.kube.stop import StopToken
 from pkg.volumes.ledger import EntryState, LedgerEntry
 
 PROGRESS_ITEMS = 500
@@ -24,6 +26,8 @@ def write_tarball(
     spool: Spool,
     entries: Iterable[LedgerEntry],
     file: BinaryIO,
+    *,
+    stop: StopToken,
     log: structlog.typing.FilteringBoundLogger,
 ) -> str:
     """Writes all items and returns the digest. A pod of which something was captured is read again first."""
@@ -32,6 +36,7 @@ def write_tarball(
         for item in spool:
             tarball.add(_final(job, item, snapshots, log))
             if tarball.count % PROGRESS_ITEMS == 0:
+                raise_if_interrupted(stop)
                 job.on_progress(spool.count, tarball.count, None)
     job.on_progress(spool.count, tarball.count, None)
     return tarball.sha256

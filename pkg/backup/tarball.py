@@ -9,6 +9,7 @@ from typing import BinaryIO, Self
 
 from isal import isal_zlib
 
+from pkg.backup.scratch import scratch_errors
 from pkg.backup.spool import Item
 from pkg.kube.clock import Clock
 
@@ -46,7 +47,8 @@ class TarballWriter:
 
     def _write(self, compressed: bytes) -> None:
         self._digest.update(compressed)
-        self._file.write(compressed)
+        with scratch_errors():
+            self._file.write(compressed)
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +58,8 @@ class TarballWriter:
     ) -> None:
         if error is None:
             self._write(self._gzip.compress(bytes(2 * tarfile.BLOCKSIZE)) + self._gzip.flush())
-            self._file.flush()
+            with scratch_errors():
+                self._file.flush()
 
 
 def entry_name(item: Item) -> str:

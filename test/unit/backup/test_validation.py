@@ -1,0 +1,103 @@
+"""What is wrong with a Backup is said before anything is read or written."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pkg.apis.ark import Backup
+from pkg.backup.validation import reserved_names, validate_backup
+from pkg.kube.discovery import discover
+from pkg.testing.fakeapi import FakeApi
+
+DISCOVERY = discover(FakeApi().client)
+
+
+def problems(
+    spec: dict[str, object] | None = None, *, name: str = "nightly", restic_location: str = "", prefix: str = ""
+) -> list[str]:
+    backup = msgspec.convert({"metadata": {"name": name}, "spec": spec or {}}, Backup)
+    return validate_backup(
+        backup,
+        discovery=DISCOVERY,
+        namespaces={"shop", "default"},
+        restic_location=restic_location,
+        prefix=prefix,
+    )
+
+
+def test_an_empty_spec_is_a_backup_of_everything() -> None:
+    assert problems() == []
+
+
+def test_a_full_spec_may_be_right() -> None:
+    spec: dict[str, object] = {
+        "includedNamespaces": ["shop"],
+        "excludedNamespaces": ["not-there"],
+        "includedResources": ["Pod", "persistentvolumeclaims", "daemonsets.apps"],
+        "excludedResources": ["secrets"],
+        "labelSelector": {"matchLabels": {"app": "shop"}},
+        "ttl": "720h0m0s",
+    }
+    assert problems(spec) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        pytest.param(
+            {"includedResources": ["*", "pods"]},
+            "Invalid included/excluded resource lists: includes list must either contain '*' only, "
+            "or a non-empty list of items",
+            id="a star beside names of resources",
+        ),
+        pytest.param(
+            {"excludedNamespaces": ["*"]},
+            "Invalid included/excluded namespace lists: excludes list cannot contain '*'",
+            id="every namespace excluded",
+        ),
+        pytest.param(
+            {"includedNamespaces": ["shop"], "excludedNamespaces": ["shop"]},
+            "Invalid included/excluded namespace lists: "
+            "excludes list cannot contain an item in the includes list: shop",
+            id="a namespace on both lists",
+        ),
+        pytest.param(
+            {"includedNamespaces": ["shop", "shpo"]},
+            'Invalid included/excluded namespace lists: there is no namespace "shpo"',
+            id="a namespace that does not exist",
+        ),
+        pytest.param(
+            {"includedResources": ["pdos"]},
+            'Invalid included/excluded resource lists: the server has no resource "pdos"',
+            id="an unknown resource",
+        ),
+        pytest.param(
+            {"excludedResources": ["pdos"]},
+            'Invalid included/excluded resource lists: the server has no resource "pdos"',
+            id="an unknown resource excluded",
+        ),
+        pytest.param(
+            {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}},
+            'Invalid label selector: "Near" is not an operator: use In, NotIn, Exists or DoesNotExist',
+            id="an operator that is none",
+        ),
+        pytest.param({"ttl": "30d"}, 'Invalid ttl: invalid duration "30d"', id="a ttl that is no duration"),
+        pytest.param({"ttl": "-1h"}, 'Invalid ttl "-1h": it is negative; 0 means never', id="a negative ttl"),
+        pytest.param({"location": "other"}, 'there is no storage location "other"', id="another location"),
+    ],
+)
+def test_each_mistake_has_one_sentence(spec: dict[str, object], problem: str) -> None:
+    (found,) = problems(spec)
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize("name", ["restic", "backups", "restores", "metadata", "repos"])
+def test_reserved_names_are_refused(name: str) -> None:
+    (found,) = problems(name=name, restic_location="bucket/repos/ark")
+    assert f'"{name}" is reserved' in found
+
+
+def test_the_first_segment_below_the_prefix_is_reserved_too() -> None:
+    assert {"cluster-a", "volumes"} <= reserved_names("bucket/cluster-a/volumes", "cluster-a")
+    assert "" not in reserved_names("bucket", "")
