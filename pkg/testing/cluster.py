@@ -18,6 +18,7 @@ from pkg.testing.access import ClusterAccess
 from pkg.testing.cluster_dns import name_server
 from pkg.testing.cluster_state import Claim, ClusterState, identity, purge
 from pkg.testing.controlplane import ControlPlane
+from pkg.testing.images_store import fill_stores
 from pkg.testing.node import Node
 from pkg.testing.node_network import Addresses, join, set_up_first
 from pkg.testing.processes import HarnessError, Process, wait_until
@@ -73,10 +74,9 @@ class Cluster(ClusterAccess):
         """Start everything and wait until pods with volumes can run; nothing is left when that fails."""
         try:
             self._record(is_ready=False)
-            archives = images.image_archives(self._image_names)
             with ThreadPoolExecutor(thread_name_prefix="cluster-start") as threads:
                 try:
-                    self._start(threads, archives)
+                    self._start(threads)
                 except BaseException:
                     self._kill()  # so that no thread waits for what will not come
                     raise
@@ -86,20 +86,17 @@ class Cluster(ClusterAccess):
             raise
         return self
 
-    def _start(self, threads: ThreadPoolExecutor, archives: Sequence[Path]) -> None:
+    def _start(self, threads: ThreadPoolExecutor) -> None:
         self._start_machines()
         control_plane = threads.submit(self.control_plane.start)
-        runtimes = [threads.submit(node.start_containerd) for node in self.nodes]
-        for runtime in runtimes:
+        fill_stores([node.directory for node in self.nodes], images.image_archives(self._image_names))
+        for runtime in [threads.submit(node.start_containerd) for node in self.nodes]:
             runtime.result()
-        imports = [threads.submit(self._load_all, node, archives) for node in self.nodes]
         control_plane.result()
         for node in self.nodes:
             node.start_kubelet()
         self._start_services()
         self._wait_until_ready()
-        for imported in imports:
-            imported.result()
 
     def _start_machines(self) -> None:
         first = self.nodes[0]
@@ -108,10 +105,6 @@ class Cluster(ClusterAccess):
         for node in self.nodes[1:]:
             node.start_machine()
             join(first.machine, first.addresses, node.machine, node.addresses)
-
-    def _load_all(self, node: Node, archives: Sequence[Path]) -> None:
-        for archive in archives:
-            node.containerd.load(archive)
 
     def _start_services(self) -> None:
         self.apply({"apiVersion": "v1", "kind": "List", "items": csi.storage_objects()})

@@ -65,6 +65,17 @@ class Containerd:
             watched=[self.process],
         )
 
+    def collect_garbage(self) -> None:
+        """Wait until nothing is stored that no image needs."""
+        image, marker = SANDBOX_IMAGE, "localhost/ark-garbage:1"
+        self.ctr("images", "tag", "--force", image, marker)
+        self.ctr("images", "remove", "--sync", marker)
+
+    def end(self, grace_seconds: float) -> None:
+        """End it in its own way, so that what it has stored is whole."""
+        if self.process is not None:
+            self.process.stop(grace_seconds)
+
     def stop(self) -> None:
         """Reap the process after its machine is gone."""
         if self.process is not None:
