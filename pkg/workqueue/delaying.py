@@ -11,10 +11,14 @@ import itertools
 import threading
 from collections.abc import Callable, Hashable
 
+import structlog
+
 from pkg.kube.clock import Clock
 from pkg.kube.stop import StopToken
 
 HEARTBEAT_SECONDS = 10.0
+
+log = structlog.get_logger()
 
 
 class Timer:
@@ -45,7 +49,7 @@ class Timer:
         unregister = stop.on_cancel(lambda: self._nudge.cancel("stopped"))
         while not stop.cancelled:
             for call in self.take_due():
-                call()
+                _make(call)
             with self._lock:
                 nudge = self._nudge = StopToken() if self._nudge.cancelled else self._nudge
                 wait_seconds = self._until_next()
@@ -70,3 +74,11 @@ class Timer:
         if not self._heap:
             return HEARTBEAT_SECONDS
         return min(HEARTBEAT_SECONDS, max(0.0, self._heap[0][0] - self._clock.monotonic()))
+
+
+def _make(call: Callable[[], None]) -> None:
+    """One broken call must not end the thread that serves every queue."""
+    try:
+        call()
+    except Exception:
+        log.exception("Delayed call failed")
