@@ -99,11 +99,11 @@ class BackupWorld:
         self._scratch_dir = scratch_dir
         self.spec()
 
-    def spec(self, *, uid: str = "backup-uid", epoch: int = 1, **fields: object) -> None:
+    def spec(self, fields: Mapping[str, object] | None = None, *, uid: str = "backup-uid", epoch: int = 1) -> None:
         """Puts the Backup into the API, claimed by this epoch."""
         self.raw: JsonObject = {
             "metadata": {"name": "nightly", "namespace": ARK, "uid": uid, "labels": {"team": "a"}},
-            "spec": msgspec.to_builtins(fields),
+            "spec": msgspec.to_builtins(dict(fields or {})),
             "status": {"phase": "InProgress", "claim": {"holder": "server", "epoch": epoch}},
         }
         self.backup = msgspec.convert(self.api.add(refs.BACKUPS, self.raw), Backup)
