@@ -57,6 +57,8 @@ class ChannelSocket:
                 **proxy,
             )
         except websocket.WebSocketBadStatusException as error:
+            if error.status_code < 300:
+                raise TransportError(f"{self._what}: the server does not speak websocket") from error
             body = error.resp_body if isinstance(error.resp_body, bytes) else b""
             raise error_from_response(self._what, error.status_code, error.resp_headers or {}, body) from error
         except Exception as error:  # websocket-client, ssl, sockets: no answer

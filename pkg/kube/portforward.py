@@ -89,7 +89,7 @@ class _Forwarder:
                 closed = self._closed
             if not closed:
                 tunnel.run()
-            tunnel.close()
+            channels.close()
             with self._lock:
                 self._open.remove(tunnel)
 

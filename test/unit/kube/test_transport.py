@@ -18,8 +18,9 @@ from pkg.kube import errors
 from pkg.kube.client import Client
 from pkg.kube.refs import CONFIG_MAPS, PODS
 from pkg.kube.sockets import socket_options
-from pkg.kube.transport import KubeTransport, load_transport
+from pkg.kube.transport import KubeTransport
 from pkg.testing.rawserver import Exchange, Handler, RawServer
+from pkg.testing.rawtransport import transport_to
 
 Connect = Callable[[Handler], KubeTransport]
 
@@ -35,15 +36,7 @@ class Bench:
     def connect(self, handler: Handler, **user: str) -> KubeTransport:
         server = RawServer(handler)
         self.servers.append(server)
-        content = {
-            "current-context": "c",
-            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-            "clusters": [{"name": "k", "cluster": {"server": server.url}}],
-            "users": [{"name": "u", "user": user}],
-        }
-        path = self.directory / "kubeconfig"
-        path.write_text(json.dumps(content))
-        transport = load_transport(str(path))
+        transport = transport_to(server.url, self.directory, **user)
         self.transports.append(transport)
         return transport
 
