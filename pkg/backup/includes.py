@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-EVERYTHING = "*"
+from pkg.apis.name_lists import EVERYTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +33,3 @@ def includes(
         included=frozenset(resolve(name) for name in included or () if name != EVERYTHING),
         excluded=frozenset(resolve(name) for name in excluded or () if name != EVERYTHING),
     )
-
-
-def list_problems(included: Iterable[str] | None, excluded: Iterable[str] | None) -> list[str]:
-    """What is wrong with a pair of lists, in 0.9's words."""
-    inside, outside = list(included or ()), list(excluded or ())
-    problems = []
-    if len(inside) > 1 and EVERYTHING in inside:
-        problems.append("includes list must either contain '*' only, or a non-empty list of items")
-    if EVERYTHING in outside:
-        problems.append("excludes list cannot contain '*'")
-    both = dict.fromkeys(name for name in outside if name != EVERYTHING and name in inside)
-    return problems + [f"excludes list cannot contain an item in the includes list: {name}" for name in both]

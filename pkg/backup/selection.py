@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pkg.apis.ark import BackupSpec
 from pkg.apis.label_selector import matches, selector_string
 from pkg.apis.meta import LabelSelector
+from pkg.apis.name_lists import EVERYTHING
 from pkg.backup import priorities
-from pkg.backup.includes import EVERYTHING, Includes, includes
+from pkg.backup.includes import Includes, includes
 from pkg.kube.discovery import ApiResource, Discovery
 from pkg.kube.refs import NAMESPACES, SECRETS
 from pkg.kube.resources import ResourceRef

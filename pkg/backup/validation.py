@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pkg.apis.ark import Backup
 from pkg.apis.duration import parse_duration
 from pkg.apis.label_selector import selector_problems
+from pkg.apis.name_lists import EVERYTHING, list_problems
 from pkg.apis.names import DEFAULT_LOCATION, RESERVED_BACKUP_NAMES
-from pkg.backup.includes import EVERYTHING, list_problems
 from pkg.backup.selection import resolve_resource
 from pkg.kube.discovery import Discovery
 

@@ -6,6 +6,8 @@ The object is made by the first Backup of a namespace (which may initialise the 
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pkg.apis.meta import JsonObject
@@ -26,6 +28,7 @@ from pkg.volumes.naming import label_value
 from pkg.workqueue.key import Key
 
 READY_WAIT_SECONDS = 300.0
+LOOK_AGAIN_SECONDS = 2.0
 DEFAULT_MAINTENANCE = "168h0m0s"
 
 
@@ -46,46 +49,70 @@ class Repositories:
     clock: Clock
 
     def ensure(
-        self, volume_namespace: str, location: StorageLocation, *, initialize: bool, stop: StopToken
+        self,
+        volume_namespace: str,
+        location: StorageLocation,
+        *,
+        may_initialize: Callable[[], bool],
+        stop: StopToken,
     ) -> ResticRepository:
         """The repository of a namespace, Ready; blocks up to five minutes.
+
+        Args:
+            volume_namespace: Whose volumes it holds.
+            location: Where it lies.
+            may_initialize: Asked only while it was never opened: whether the bucket knows of no capture in it.
+            stop: Ends the wait.
 
         Raises:
             VolumeFailure: it is not Ready, with its own reason, or the wait was stopped.
         """
         name = repository_name(volume_namespace)
         asked_at = self.clock.now().replace(microsecond=0)
-        self._make(name, volume_namespace, location, initialize=initialize)
-        self.controller.enqueue(Key(self.namespace, name))
+        written = self._make(name, volume_namespace, location, may_initialize)
         deadline = self.clock.monotonic() + READY_WAIT_SECONDS
         while True:
             version = self.changes.version
             repository = self.lister.get(self.namespace, name)
-            if repository is not None and repository.status.phase == RepositoryPhase.READY:
-                return repository
-            if repository is not None and repository.status.phase == RepositoryPhase.NOT_READY:
-                checked = repository.status.checked_at
-                if checked is not None and checked >= asked_at and not (initialize and not repository.spec.initialize):
+            if repository is not None and has_caught_up(repository, written):
+                if repository.status.phase == RepositoryPhase.READY:
+                    return repository
+                if answered_since(repository, asked_at):
                     raise not_ready(repository)
+                self.controller.enqueue(Key(self.namespace, name))
             left = deadline - self.clock.monotonic()
             if stop.cancelled or left <= 0:
                 raise VolumeFailure(
                     Reason.REPOSITORY_NOT_READY,
                     f"repository {name} was not Ready within {READY_WAIT_SECONDS / 60:.0f} minutes",
                 )
-            self.changes.wait(stop, version, min(left, 5.0))
+            self.changes.wait(stop, version, min(left, LOOK_AGAIN_SECONDS))
 
-    def _make(self, name: str, volume_namespace: str, location: StorageLocation, *, initialize: bool) -> None:
+    def _make(
+        self, name: str, volume_namespace: str, location: StorageLocation, may_initialize: Callable[[], bool]
+    ) -> ResticRepository:
         existing = self.lister.get(self.namespace, name)
         if existing is None:
+            body = repository_object(name, self.namespace, volume_namespace, location, initialize=may_initialize())
             try:
-                body = repository_object(name, self.namespace, volume_namespace, location, initialize=initialize)
-                self.client.create(RESTIC_REPOSITORIES, self.namespace, body, ResticRepository)
+                return self.client.create(RESTIC_REPOSITORIES, self.namespace, body, ResticRepository)
             except AlreadyExistsError:
                 existing = self.client.get(RESTIC_REPOSITORIES, self.namespace, name, ResticRepository)
-        if existing is not None and initialize and not existing.spec.initialize:
+        if not existing.spec.initialize and not existing.status.repository_id and may_initialize():
             patch: JsonObject = {"metadata": {"uid": existing.metadata.uid}, "spec": {"initialize": True}}
-            self.client.patch(RESTIC_REPOSITORIES, self.namespace, name, patch, ResticRepository)
+            return self.client.patch(RESTIC_REPOSITORIES, self.namespace, name, patch, ResticRepository)
+        return existing
+
+
+def has_caught_up(seen: ResticRepository, written: ResticRepository) -> bool:
+    """Whether the cache shows the spec that was written; generation moves with the spec only."""
+    return seen.metadata.uid == written.metadata.uid and seen.metadata.generation >= written.metadata.generation
+
+
+def answered_since(repository: ResticRepository, moment: datetime.datetime) -> bool:
+    """Whether the repository was looked at, and found not usable, at or after a moment."""
+    checked = repository.status.checked_at
+    return repository.status.phase == RepositoryPhase.NOT_READY and checked is not None and checked >= moment
 
 
 def not_ready(repository: ResticRepository) -> VolumeFailure:

@@ -1,8 +1,8 @@
 """ResticRepository: Ready means that restic answered with the pinned id, and nothing less.
 
-A repository is made only where a Backup asked for it, restic said that there is none (exit code 10), none was ever
-pinned, and no committed backup lists a capture of that namespace. An id that was found is pinned and never replaced:
-a wiped, moved or foreign repository is NotReady with both ids shown.
+A repository is made only where a Backup asked for it (`spec.initialize`, set only while no committed backup lists a
+capture of that namespace), restic said that there is none (exit code 10), and none was ever pinned. An id that was
+found is pinned and never replaced: a wiped, moved or foreign repository is NotReady with both ids shown.
 """
 
 from __future__ import annotations
@@ -33,11 +33,10 @@ from pkg.restic.environment import restic_environment
 from pkg.restic.errors import RepositoryMissingError, ResticError
 from pkg.restic.repository import init_repository, open_repository
 from pkg.restic.runner import ResticRunner
-from pkg.volumes.errors import VolumeListError
-from pkg.volumes.history import namespace_was_captured
 from pkg.workqueue.key import Key
 
 NOT_READY_RETRY_SECONDS = 60.0
+LOOK_INTERVAL_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -130,7 +129,7 @@ class ResticRepositoryReconciler:
             return RepositoryFinding(reason=error.reason.value, message=str(error))
         except StoreError as error:
             return RepositoryFinding(reason=store_reason(error).value, message=str(error))
-        except (KubeError, VolumeListError) as error:
+        except KubeError as error:
             return RepositoryFinding(reason=Reason.INTERNAL.value, message=str(error))
 
     def _open_or_make(self, repository: ResticRepository, stores: OpenStores, stop: StopToken) -> RepositoryFinding:
@@ -145,49 +144,31 @@ class ResticRepositoryReconciler:
         try:
             found = open_repository(self._runner, environment, stop)
         except RepositoryMissingError:
-            refusal = self._may_not_make(repository, stores)
+            refusal = refusal_to_make(repository)
             if refusal is not None:
-                return refusal
+                return RepositoryFinding(reason=Reason.REPOSITORY_MISSING.value, message=refusal)
             found = init_repository(self._runner, environment, stop)
             log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
         return compare_identity(repository, found, generation)
 
-    def _may_not_make(self, repository: ResticRepository, stores: OpenStores) -> RepositoryFinding | None:
-        pinned = repository.status.repository_id
-        captured_in = ""
-        if not pinned and repository.spec.initialize:
-            captured_in = namespace_was_captured(stores.backups, repository.spec.volume_namespace)
-        message = refusal_to_make(repository, pinned=pinned, captured_in=captured_in)
-        if message is None:
-            return None
-        return RepositoryFinding(reason=Reason.REPOSITORY_MISSING.value, message=message)
-
 
 def needs_a_look(repository: ResticRepository, now: float) -> bool:
-    """Whether restic must be asked: the phase is not Ready, and was not found so in the last minute."""
+    """Whether restic must be asked: the phase is not Ready, and was not found so just now."""
     status = repository.status
     if status.phase == RepositoryPhase.READY and status.repository_id:
         return False
     if status.checked_at is None:
         return True
-    return now - status.checked_at.timestamp() >= NOT_READY_RETRY_SECONDS / 2
+    return now - status.checked_at.timestamp() >= LOOK_INTERVAL_SECONDS
 
 
-def refusal_to_make(repository: ResticRepository, *, pinned: str, captured_in: str) -> str | None:
-    """Why a missing repository must not be made, or None where it may.
-
-    Args:
-        repository: The object.
-        pinned: The id that it had; empty when it never was Ready.
-        captured_in: Name of a committed backup that lists a capture of its namespace; empty when there is none.
-    """
-    where = repository.spec.restic_identifier
+def refusal_to_make(repository: ResticRepository) -> str | None:
+    """Why a missing repository must not be made, or None where it may."""
+    where, pinned = repository.spec.restic_identifier, repository.status.repository_id
     if pinned:
         return f"repository {pinned} was at {where} and is gone; bring it back, Ark never makes it anew by itself"
     if not repository.spec.initialize:
-        return f"there is no repository at {where}; only a Backup makes one"
-    if captured_in:
-        return f"there is no repository at {where}, but backup {captured_in} holds volumes of its namespace"
+        return f"there is no repository at {where}, and only the first backup of a namespace makes one"
     return None
 
 

@@ -118,7 +118,7 @@ class Installation:
         found: dict[str, object] = json.loads(self.access.kubectl("get", kind, name, "-n", namespace, "-o", "json"))
         return found
 
-    def list(self, kind: str, namespace: str = NAMESPACE, *, selector: str = "") -> list[dict[str, object]]:
+    def objects(self, kind: str, namespace: str = NAMESPACE, *, selector: str = "") -> list[dict[str, object]]:
         """Objects as JSON."""
         asked = ["get", kind, "-n", namespace, "-o", "json", *(["-l", selector] if selector else [])]
         items: list[dict[str, object]] = json.loads(self.access.kubectl(*asked))["items"]

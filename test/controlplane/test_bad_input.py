@@ -218,7 +218,7 @@ def test_a_node_that_the_daemon_set_excludes_is_told_at_once(installation: Insta
     access.kubectl("patch", "daemonset", "restic", "-n", NAMESPACE, "--type=merge", "-p", json.dumps(patch))
     try:
         wait_until(
-            lambda: not installation.list("pods", selector="name=restic"),
+            lambda: not installation.objects("pods", selector="name=restic"),
             timeout_seconds=60,
             what="the agent's pod to go away",
         )

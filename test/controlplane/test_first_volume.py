@@ -60,7 +60,7 @@ def test_a_second_backup_finds_its_repository_and_uploads_next_to_nothing(
     for number in (1, 2):
         name = f"b{number}-{application.namespace}"
         installation.ark("backup", "create", name, "--include-namespaces", application.namespace, "--wait")
-    captures = installation.list("podvolumebackups", selector=f"ark.heptio.com/backup-name=b2-{application.namespace}")
+    captures = installation.objects("podvolumebackups", selector=f"ark.heptio.com/backup-name=b2-{application.namespace}")
     added = {item["spec"]["volume"]: item["status"].get("bytesAdded", 0) for item in captures}  # type: ignore[index,attr-defined] # JSON
     assert added["data"] < 100_000
 

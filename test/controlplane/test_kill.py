@@ -58,7 +58,7 @@ def exists(pid: int) -> bool:
 
 
 def volume_object(installation: Installation, kind: str, label: str) -> dict[str, object] | None:
-    objects = installation.list(kind, selector=label)
+    objects = installation.objects(kind, selector=label)
     assert len(objects) <= 1
     return objects[0] if objects else None
 

@@ -1,5 +1,6 @@
 """One contract for the fake and the real restic, and what only the real one can show, on a real S3."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -17,10 +18,10 @@ from pkg.apis.ark import StorageProvider
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import VolumeProgress
 from pkg.kube.stop import StopToken
-from pkg.objectstore.cloud import open_restic_store
 from pkg.objectstore.credentials import load_credentials
 from pkg.objectstore.location import storage_location
 from pkg.restic import command
+from pkg.restic.classify import error_from
 from pkg.restic.environment import ResticEnvironment, restic_environment
 from pkg.restic.errors import (
     CancelledError,
@@ -250,19 +251,34 @@ def test_all_that_a_file_has_comes_back(restic: Runner, local: ResticEnvironment
     assert os.stat(target / "holes").st_blocks * 512 < MIB
 
 
-def test_an_unread_file_degrades_the_snapshot_and_counts_once(
-    restic: Runner, local: ResticEnvironment, volume: Path, target: Path
+@pytest.fixture
+def restic_that_obeys_modes(tmp_path: Path) -> Runner:
+    """Even as root: without the capabilities that let root read everything."""
+    if os.geteuid() != 0:
+        return Runner(binary=str(binary("restic")), base=os.environ)
+    script = tmp_path / "restic"
+    caps = "-dac_override,-dac_read_search"
+    script.write_text(f'#!/bin/sh\nexec setpriv --bounding-set {caps} -- {binary("restic")} "$@"\n')
+    script.chmod(0o755)
+    return Runner(binary=str(script), base=os.environ)
+
+
+def test_unread_files_degrade_the_snapshot_and_count_once(
+    restic_that_obeys_modes: Runner, local: ResticEnvironment, volume: Path, target: Path
 ) -> None:
-    # A file that is unreadable even for root: the memory of this process, whose first page is not mapped.
+    restic = restic_that_obeys_modes
     for number in range(25):
-        (volume / f"bad{number:02}").symlink_to("/proc/self/mem")
-    made = unread_backup(restic, local, volume)
-    assert made is not None
-
-
-def unread_backup(restic: Runner, local: ResticEnvironment, volume: Path) -> str | None:
+        (volume / f"secret{number:02}").write_text("unreadable")
+        (volume / f"secret{number:02}").chmod(0)
+    (volume / "closed").mkdir(mode=0)
     init_repository(restic, local, StopToken())
-    return backup_volume(restic, BackupRequest(directory=str(volume), tags={}), local, StopToken()).snapshot_id
+    made = backup_volume(restic, BackupRequest(directory=str(volume), tags={}), local, StopToken())
+    (volume / "closed").chmod(0o755)
+    assert made.unread_files == 26
+    assert len(made.unread_paths) == 20
+    assert set(made.unread_paths) < {"closed", *(f"secret{number:02}" for number in range(25))}
+    restore_volume(restic, RestoreRequest(snapshot_id=made.snapshot_id, target=str(target)), local, StopToken())
+    assert set(contents(target)) == {"file", "deep/er/other"}
 
 
 def test_only_what_is_excluded_is_missing(restic: Runner, local: ResticEnvironment, volume: Path, target: Path) -> None:
@@ -417,20 +433,31 @@ def test_nothing_secret_is_seen_from_outside(restic: Runner, s3: ResticEnvironme
     assert minio.secret_key not in text
 
 
-def test_a_missing_bucket_looks_like_a_missing_repository_so_the_store_is_asked_first(
-    restic: Runner, s3: ResticEnvironment, minio: Minio, credentials_file: Path
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"bucket": "not-there"}, Reason.BUCKET_MISSING, id="a missing bucket"),
+        pytest.param({"AWS_ACCESS_KEY_ID": "wrong"}, Reason.CREDENTIALS_REFUSED, id="an unknown access key"),
+        pytest.param({"AWS_SECRET_ACCESS_KEY": "wrong"}, Reason.CREDENTIALS_REFUSED, id="a wrong secret"),
+        pytest.param({"url": "http://127.0.0.1:1"}, Reason.BACKEND_UNREACHABLE, id="a closed port"),
+    ],
+)
+def test_opening_gives_up_at_its_deadline_and_names_what_restic_kept_trying(
+    changes: dict[str, str], reason: Reason, restic: Runner, s3: ResticEnvironment, minio: Minio, bucket: str
 ) -> None:
-    provider = StorageProvider(name="aws", bucket="not-there", config={"s3Url": minio.endpoint})
-    location = storage_location(provider)
-    credentials = load_credentials("aws", {"AWS_SHARED_CREDENTIALS_FILE": str(credentials_file)})
-    nowhere = ResticEnvironment(
-        repository=location.restic_identifier("shop"), password=PASSWORD, cloud=s3.cloud, cache_dir=s3.cache_dir
+    url, name = changes.get("url", minio.endpoint), changes.get("bucket", bucket)
+    wrong = ResticEnvironment(
+        repository=f"s3:{url}/{name}/x",
+        password=PASSWORD,
+        cloud={**s3.cloud, **{key: value for key, value in changes.items() if key in s3.cloud}},
+        cache_dir=s3.cache_dir,
+        options=s3.options,
     )
-    with pytest.raises(RepositoryMissingError):
-        open_repository(restic, nowhere, StopToken())
-    store = open_restic_store(location, credentials)
-    with pytest.raises(Exception, match="not-there"):
-        store.probe()
+    hurried = dataclasses.replace(
+        command.cat_config(no_lock=True, options=s3.options), answer_seconds=12 if "url" in changes else 3
+    )
+    finished = restic.run(hurried, wrong, StopToken())
+    assert error_from(finished).reason is reason
 
 
 def test_a_killed_process_takes_its_restic_along_within_a_second(

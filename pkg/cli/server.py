@@ -1,0 +1,98 @@
+"""`ark server`: the composition root of the server."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import structlog
+from prometheus_client import CollectorRegistry
+
+from pkg.apis.core import Namespace
+from pkg.cli.process import ProcessSettings, daemon_options, process_settings
+from pkg.controllers.server_wiring import ServerWiring, Surroundings
+from pkg.kube.client import Client
+from pkg.kube.clock import REAL_CLOCK
+from pkg.kube.discovery import discover
+from pkg.kube.errors import KubeError, NotFoundError
+from pkg.kube.refs import ARK_KINDS, NAMESPACES
+from pkg.kube.stop import StopToken
+from pkg.kube.transport import load_transport
+from pkg.manager.leader import LeaderElector, LeaseSettings
+from pkg.manager.logs import configure_logs
+from pkg.manager.manager import Manager
+from pkg.manager.shutdown import install_signals
+from pkg.restic.errors import ResticError
+from pkg.restic.preflight import check_version
+from pkg.restic.runner import Runner
+
+GRACE_SECONDS = 50.0
+LEASE_NAME = "ark-server"
+
+log = structlog.get_logger()
+
+
+@click.command("server")
+@daemon_options
+def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str) -> None:
+    """Run the Ark server: backups, restores, repositories and downloads."""
+    configure_logs(log_level, log_format)
+    stop = StopToken()
+    install_signals(stop)
+    try:
+        sys.exit(run_server(process_settings(namespace, os.environ), metrics_address, kubeconfig, stop))
+    except (KubeError, ResticError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str, stop: StopToken) -> int:
+    """Wires the server and runs it; returns the exit code."""
+    transport = load_transport(kubeconfig)
+    client = Client(transport)
+    cluster_id = check_cluster(client, settings.namespace)
+    runner = Runner(base=settings.environ)
+    log.info("Server starting", namespace=settings.namespace, cluster=cluster_id, restic=check_version(runner, stop))
+    lease = LeaseSettings(namespace=settings.namespace, name=LEASE_NAME, identity=settings.pod_uid)
+    registry = CollectorRegistry()
+    manager = Manager(
+        client,
+        metrics_address=metrics_address,
+        grace_seconds=GRACE_SECONDS,
+        registry=registry,
+        clock=REAL_CLOCK,
+        elector=LeaderElector(Client(transport.new_connection()), lease, REAL_CLOCK),
+    )
+    given = Surroundings(
+        namespace=settings.namespace,
+        cluster_id=cluster_id,
+        holder=settings.holder,
+        pod_name=settings.pod_name,
+        helper_image=settings.environ.get("ARK_IMAGE", ""),
+        scratch_dir=settings.scratch_dir,
+        environ=settings.environ,
+        runner=runner,
+        registry=registry,
+        clock=REAL_CLOCK,
+    )
+    ServerWiring(manager, client, given).add_all()
+    return manager.run(stop)
+
+
+def check_cluster(client: Client, namespace: str) -> str:
+    """The cluster's identity, after its namespace and Ark's kinds were found.
+
+    Raises:
+        click.ClickException: something of the installation is missing; the message says what to apply.
+    """
+    try:
+        client.get(NAMESPACES, "", namespace, Namespace)
+    except NotFoundError as error:
+        raise click.ClickException(f"namespace {namespace} does not exist: kubectl apply -f config/common") from error
+    discovery = discover(client)
+    missing = [ref.kind for ref in ARK_KINDS if discovery.for_kind(ref.api_version, ref.kind) is None]
+    if missing:
+        raise click.ClickException(
+            f"custom resources {', '.join(missing)} not found in the API group: kubectl apply -f config/crd"
+        )
+    return client.get(NAMESPACES, "", "kube-system", Namespace).metadata.uid

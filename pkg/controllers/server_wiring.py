@@ -1,0 +1,262 @@
+"""Puts the server's controllers together: informers, operations, and who wakes whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+from prometheus_client import CollectorRegistry
+
+from pkg.apis.ark import Backup, Config, DownloadRequest, Restore
+from pkg.apis.core import DaemonSet, Node, Pod
+from pkg.apis.names import AGENT_POD_LABEL, RESTIC_DAEMONSET, RESTORE_UID_LABEL
+from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
+from pkg.backup.job import VolumeCapturer
+from pkg.controllers.backup import BackupKindOfEngine
+from pkg.controllers.capturer import ServerCapturer
+from pkg.controllers.captures import Captures
+from pkg.controllers.change_signal import ChangeSignal
+from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.download_listener import DownloadListener
+from pkg.controllers.download_request import DownloadRequestReconciler
+from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
+from pkg.controllers.metrics import ServerMetrics
+from pkg.controllers.nodes import NodeAgents
+from pkg.controllers.repositories import Repositories
+from pkg.controllers.restic_repository import RepositoryFinding, ResticRepositoryReconciler
+from pkg.controllers.restore import RestoreKindOfEngine
+from pkg.controllers.restorer import ServerRestorer
+from pkg.controllers.stores import Stores
+from pkg.informers.informer import SharedInformer
+from pkg.informers.listing import Selection
+from pkg.kube.client import Client
+from pkg.kube.clock import Clock
+from pkg.kube.refs import (
+    BACKUPS,
+    CONFIGS,
+    DAEMON_SETS,
+    DOWNLOAD_REQUESTS,
+    NODES,
+    POD_VOLUME_BACKUPS,
+    POD_VOLUME_RESTORES,
+    PODS,
+    RESTIC_REPOSITORIES,
+    RESTORES,
+)
+from pkg.kube.stop import StopToken
+from pkg.manager.controller import Controller
+from pkg.manager.events import EventRecorder
+from pkg.manager.manager import Manager
+from pkg.manager.operations import Operations
+from pkg.objectstore.location import StorageLocation
+from pkg.restic.runner import ResticRunner
+from pkg.restore.job import VolumeRestorer
+from pkg.workqueue.key import Key
+
+R = TypeVar("R")
+T = TypeVar("T", Backup, Restore)
+ENGINE_WORKERS = 2
+POD_SYNC_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Late:
+    """A controller that is known only after the operations that wake it were made."""
+
+    controllers: list[Controller] = field(default_factory=list)
+
+    def enqueue(self, key: Key) -> None:
+        for controller in self.controllers:
+            controller.enqueue(key)
+
+
+@dataclass(slots=True, kw_only=True)
+class Surroundings:
+    """What the server is given by its process."""
+
+    namespace: str
+    cluster_id: str
+    holder: str
+    pod_name: str
+    helper_image: str
+    scratch_dir: Path
+    environ: Mapping[str, str] = field(repr=False)
+    runner: ResticRunner
+    registry: CollectorRegistry
+    clock: Clock
+
+
+class ServerWiring:
+    """Adds the server's controllers to a manager."""
+
+    def __init__(self, manager: Manager, client: Client, given: Surroundings) -> None:
+        self._manager = manager
+        self._client = client
+        self._given = given
+        self._changes = ChangeSignal()
+        self._metrics = ServerMetrics(given.registry)
+        self._events = EventRecorder(client, "ark-server", given.clock)
+        manager.add_runnable("events", self._events.run)
+        factory, namespace = manager.factory, given.namespace
+        self._captures = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace)
+        self._fillings = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace)
+        self._repositories = factory.informer(RESTIC_REPOSITORIES, ResticRepository, namespace=namespace)
+        self._restores = factory.informer(RESTORES, Restore, namespace=namespace)
+        self._agents = self._node_agents()
+        for informer in (self._captures, self._fillings, self._repositories):
+            informer.add_handler(self._changes)
+        configs = factory.informer(CONFIGS, Config, namespace=namespace)
+        self._config = ConfigReconciler(configs.lister, given.environ, namespace)
+        manager.controller("config", self._config).watch(configs)
+        self._stores = Stores(self._config, given.cluster_id)
+
+    def add_all(self) -> None:
+        """Adds every controller."""
+        repositories = self._add_repositories()
+        self._add_backups(repositories)
+        self._add_restores()
+        self._add_downloads()
+
+    def _node_agents(self) -> NodeAgents:
+        factory, namespace = self._manager.factory, self._given.namespace
+        label, value = AGENT_POD_LABEL
+        nodes = factory.informer(NODES, Node)
+        daemon_sets = factory.informer(
+            DAEMON_SETS, DaemonSet, namespace=namespace, field_selector=f"metadata.name={RESTIC_DAEMONSET}"
+        )
+        agent_pods = factory.informer(PODS, Pod, namespace=namespace, label_selector=f"{label}={value}")
+        for informer in (nodes, daemon_sets, agent_pods):
+            informer.add_handler(self._changes)
+        return NodeAgents(
+            namespace,
+            nodes=nodes.lister,
+            daemon_sets=daemon_sets.lister,
+            agent_pods=agent_pods.lister,
+            clock=self._given.clock,
+        )
+
+    def _operations(self, name: str, late: _Late) -> Operations[R]:
+        operations: Operations[R] = Operations(name, clock=self._given.clock, on_finished=late.enqueue)
+        self._manager.add_operations(cast("Operations[object]", operations))
+        return operations
+
+    def _add_repositories(self) -> Repositories:
+        late, given = _Late(), self._given
+        operations: Operations[RepositoryFinding] = self._operations("repository", late)
+        reconciler = ResticRepositoryReconciler(
+            self._client,
+            given.namespace,
+            self._repositories.lister,
+            stores=self._stores,
+            runner=given.runner,
+            operations=operations,
+            clock=given.clock,
+            scratch_dir=given.scratch_dir,
+        )
+        controller = self._manager.controller("restic-repository", reconciler)
+        controller.watch(self._repositories)
+        late.controllers.append(controller)
+        return Repositories(
+            client=self._client,
+            namespace=given.namespace,
+            lister=self._repositories.lister,
+            controller=controller,
+            changes=self._changes,
+            clock=given.clock,
+        )
+
+    def _add_backups(self, repositories: Repositories) -> None:
+        given = self._given
+
+        def capturer(backup: Backup, location: StorageLocation) -> VolumeCapturer:
+            captures = Captures(
+                backup,
+                self._client,
+                self._captures.lister,
+                agents=self._agents,
+                changes=self._changes,
+                clock=given.clock,
+            )
+            return ServerCapturer(captures=captures, repositories=repositories, location=location)
+
+        kind = BackupKindOfEngine(
+            self._client,
+            stores=self._stores,
+            capturer=capturer,
+            clock=given.clock,
+            scratch_dir=given.scratch_dir,
+            metrics=self._metrics,
+            events=self._events,
+        )
+        backups = self._manager.factory.informer(BACKUPS, Backup, namespace=given.namespace)
+        late = _Late()
+        operations: Operations[EngineOutcome] = self._operations("backup", late)
+        reconciler = EngineReconciler(
+            self._client, backups.lister, kind, operations=operations, holder=given.holder, clock=given.clock
+        )
+        self._watch("backup", reconciler, backups, late)
+
+    def _add_restores(self) -> None:
+        given = self._given
+        kind = RestoreKindOfEngine(
+            self._client,
+            stores=self._stores,
+            restorer=self._restorer,
+            clock=given.clock,
+            scratch_dir=given.scratch_dir,
+            helper_image=given.helper_image,
+            metrics=self._metrics,
+            events=self._events,
+        )
+        late = _Late()
+        operations: Operations[EngineOutcome] = self._operations("restore", late)
+        reconciler = EngineReconciler(
+            self._client, self._restores.lister, kind, operations=operations, holder=given.holder, clock=given.clock
+        )
+        self._watch("restore", reconciler, self._restores, late)
+
+    @contextmanager
+    def _restorer(self, restore: Restore) -> Iterator[VolumeRestorer]:
+        """Watches the pods of one restore for as long as it runs."""
+        stop = StopToken()
+        own = Selection(ref=PODS, label_selector=f"{RESTORE_UID_LABEL}={restore.metadata.uid}")
+        pods: SharedInformer[Pod] = SharedInformer(self._client, own, Pod, clock=self._given.clock)
+        pods.add_handler(self._changes)
+        pods.start(stop)
+        try:
+            pods.wait_synced(stop, POD_SYNC_SECONDS)
+            yield ServerRestorer(
+                restore,
+                self._client,
+                self._fillings.lister,
+                pods=pods,
+                agents=self._agents,
+                changes=self._changes,
+            )
+        finally:
+            stop.cancel("restore ended")
+            pods.stop()
+
+    def _watch(self, name: str, reconciler: EngineReconciler[T], informer: SharedInformer[T], late: _Late) -> None:
+        controller = self._manager.controller(name, reconciler, workers=ENGINE_WORKERS)
+        controller.watch(informer)
+        late.controllers.append(controller)
+
+    def _add_downloads(self) -> None:
+        given = self._given
+        listener = DownloadListener(given.clock, given.scratch_dir)
+        self._manager.add_runnable("downloads", listener.run)
+        requests = self._manager.factory.informer(DOWNLOAD_REQUESTS, DownloadRequest, namespace=given.namespace)
+        reconciler = DownloadRequestReconciler(
+            self._client,
+            requests.lister,
+            self._restores.lister,
+            stores=self._stores,
+            listener=listener,
+            server_pod=given.pod_name,
+            clock=given.clock,
+        )
+        self._manager.controller("download-request", reconciler).watch(requests)
