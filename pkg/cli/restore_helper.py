@@ -47,6 +47,9 @@ def wait(
     """Waits for every marker and returns the exit code.
 
     Args:
+        directory: Where the markers appear.
+        restore_uid: Whose markers count.
+        volumes: The volumes that must be filled.
         pause: Waits a moment; returns True when the process was asked to stop.
         out: Where progress goes, one line per change.
         err: Where the reason of a failure goes.
@@ -76,7 +79,7 @@ def main() -> NoReturn:
     """Runs the program and leaves with its exit code."""
     arguments = sys.argv[1:]
     if len(arguments) < 2 or any("/" in argument or not argument for argument in arguments):
-        print("usage: ark-restic-restore-helper RESTORE_UID VOLUME [VOLUME...]", file=sys.stderr)
+        sys.stderr.write("usage: ark-restic-restore-helper RESTORE_UID VOLUME [VOLUME...]\n")
         sys.exit(USAGE)
     # As process 1 of a container an unhandled SIGTERM would be ignored, so it is waited for.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)

@@ -1,0 +1,117 @@
+"""`ark backup`: create, get, describe and logs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pkg.apis.ark import Backup
+from pkg.apis.meta import JsonObject
+from pkg.apis.reasons import TERMINAL_PHASES
+from pkg.cli.failures import CliError
+from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, cluster_options, switch
+from pkg.cli.requests import (
+    created,
+    label_map,
+    list_options,
+    output_option,
+    present,
+    scope_options,
+    scope_spec,
+    wait_options,
+)
+
+HINT = "Run `ark backup describe {name}` for more details."
+
+
+@click.command("create", cls=ArkCommand, help="Create a backup.")
+@click.argument("name")
+@click.option("--ttl", type=Seconds(), default="720h0m0s", show_default=True, help="How long it is kept; 0 for ever.")
+@scope_options
+@switch("--snapshot-volumes", help_text="Take cloud disk snapshots of PersistentVolumes (Ark 0.9; not acted on).")
+@switch("--default-volumes-to-restic", help_text="Take every pod volume, not only the annotated ones.")
+@switch("--tolerate-unread-files", default=False, help_text="Files that cannot be read only warn.")
+@wait_options
+@click.pass_obj
+def create(flags: ClusterFlags, /, name: str, **options: object) -> int:
+    """Creates a Backup and, on demand, waits for its end."""
+    spec = scope_spec(options)
+    spec["ttl"] = _ttl_text(options["ttl"])
+    spec |= present(
+        snapshotVolumes=options["snapshot_volumes"],
+        defaultVolumesToRestic=options["default_volumes_to_restic"],
+        tolerateUnreadFiles=options["tolerate_unread_files"] or None,
+    )
+    obj: JsonObject = {"metadata": {"name": name, "labels": label_map(options)}, "spec": spec}
+    kept = "It is kept for ever." if spec["ttl"] == "0s" else f"It expires in {spec['ttl']}."
+    return created(flags, "backup", obj, options, after=f"{kept}\n{HINT.format(name=name)}")
+
+
+@click.command("get", cls=ArkCommand, help="List backups.")
+@list_options
+@output_option
+@click.pass_obj
+def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> None:
+    """Lists Backups."""
+    from pkg.cli.output import label_columns, print_objects, read_objects
+    from pkg.cli.tables import backup_columns, in_backup_order
+    from pkg.kube.refs import BACKUPS
+
+    connection = flags.connect()
+    objects = read_objects(connection, BACKUPS, names, str(options["selector"]))
+    columns = backup_columns(connection.clock.now()) + label_columns(
+        options["label_columns"] if isinstance(options["label_columns"], tuple) else (),
+        show_all=options["show_labels"] is True,
+    )
+    print_objects(in_backup_order(objects), str(options["output"]), columns, ref=BACKUPS)
+
+
+@click.command("describe", cls=ArkCommand, help="Describe backups.")
+@list_options
+@switch("--details", "--volume-details", default=False, help_text="Show every volume.")
+@click.pass_obj
+def describe(flags: ClusterFlags, /, names: tuple[str, ...], *, details: bool, **options: object) -> None:
+    """Describes Backups."""
+    from pkg.cli.describe_backup import describe_backup
+    from pkg.cli.output import read_objects
+    from pkg.cli.tables import in_backup_order
+    from pkg.kube.refs import BACKUPS
+
+    connection = flags.connect()
+    objects = in_backup_order(read_objects(connection, BACKUPS, names, str(options["selector"])))
+    texts = [describe_backup(connection, obj, details=details) for obj in objects]
+    click.echo("\n\n".join(texts), nl=False)
+
+
+@click.command("logs", cls=ArkCommand, help="Show the log of a backup.")
+@click.argument("name", metavar="BACKUP")
+@click.option("--timeout", type=Seconds(), default="1m", show_default=True, help="How long to wait for the server.")
+@click.pass_obj
+def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
+    """Shows the log of a Backup."""
+    import msgspec
+
+    from pkg.cli.download import stream_text
+    from pkg.cli.output import read_object
+    from pkg.kube.refs import BACKUPS
+
+    connection = flags.connect()
+    backup = msgspec.convert(read_object(connection, BACKUPS, name), Backup)
+    if backup.status.phase not in TERMINAL_PHASES:
+        phase = backup.status.phase or "New"
+        raise CliError(f'the log of backup "{name}" is there when it has ended; it is {phase} now')
+    output = sys.stdout.buffer
+    stream_text(connection, "BackupLog", name, output.write, timeout_seconds=timeout)
+
+
+def _ttl_text(seconds: object) -> str:
+    from pkg.apis.duration import format_duration
+
+    return format_duration(seconds) if isinstance(seconds, float) else str(seconds)
+
+
+command = click.Group("backup", help="Work with backups.")
+_COMMANDS: tuple[click.Command, ...] = (create, get, describe, logs)
+for _command in _COMMANDS:
+    command.add_command(cluster_options(_command))

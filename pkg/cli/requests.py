@@ -1,0 +1,143 @@
+"""What creating and listing have in common: flags, and the sending of a Backup or Restore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import click
+import msgspec
+
+from pkg.apis.ark import Backup, Restore
+from pkg.apis.label_selector import parse_selector
+from pkg.apis.meta import Json, JsonObject
+from pkg.cli.failures import CliError
+from pkg.cli.flags import ClusterFlags, CommaList, Output, Pairs, Seconds, switch
+from pkg.kube.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
+from pkg.kube.refs import BACKUPS, RESTORES
+
+F = TypeVar("F", bound=Callable[..., object])
+_KINDS = {"backup": BACKUPS, "restore": RESTORES}
+
+
+def scope_options(function: F) -> F:
+    """The flags that say which objects are meant."""
+    options = (
+        click.option("--include-namespaces", type=CommaList(), default="*", show_default=True, help="Namespaces."),
+        click.option("--exclude-namespaces", type=CommaList(), default="", help="Namespaces to leave out."),
+        click.option("--include-resources", type=CommaList(), default="", help="Resources; all without it."),
+        click.option("--exclude-resources", type=CommaList(), default="", help="Resources to leave out."),
+        click.option(
+            "-l", "--selector", default="", callback=_checked_selector, help="Only objects with these labels."
+        ),
+        click.option("--labels", type=Pairs(), default=None, callback=_pairs, help="Labels of the new object."),
+        switch("--include-cluster-resources", help_text="Cluster-scoped objects; what is needed without it."),
+    )
+    return _apply(function, options)
+
+
+def wait_options(function: F) -> F:
+    """The flags that say what happens after the creation."""
+    options = (
+        click.option("-o", "--output", type=Output(), default=None, help="Print the object and do not create it."),
+        switch("-w", "--wait", default=False, help_text="Wait for the end; the exit code tells the phase."),
+        click.option("--timeout", type=Seconds(), default="0", help="With --wait: give up waiting (exit code 124)."),
+    )
+    return _apply(function, options)
+
+
+def list_options(function: F) -> F:
+    """The flags that say which objects to show."""
+    options = (
+        click.argument("names", nargs=-1, metavar="[NAME]..."),
+        click.option(
+            "-l", "--selector", default="", callback=_checked_selector, help="Only objects with these labels."
+        ),
+    )
+    return _apply(function, options)
+
+
+def output_option(function: F) -> F:
+    """The flags that say how to show them."""
+    options = (
+        click.option("-o", "--output", type=Output(), default="table", show_default=True, help="table, json or yaml."),
+        click.option("--label-columns", type=CommaList(), default="", help="Labels to show as columns."),
+        switch("--show-labels", default=False, help_text="Show all labels in the last column."),
+    )
+    return _apply(function, options)
+
+
+def scope_spec(options: Mapping[str, object]) -> JsonObject:
+    """The part of a spec that both kinds have; what was not asked for is left out."""
+    spec: JsonObject = {}
+    for field in ("included_namespaces", "excluded_namespaces", "included_resources", "excluded_resources"):
+        flag = field.replace("included", "include").replace("excluded", "exclude")
+        names = options[flag]
+        if isinstance(names, tuple) and names:
+            verb, _, noun = field.partition("_")
+            spec[f"{verb}{noun.capitalize()}"] = list(names)
+    selector = str(options["selector"])
+    if selector:
+        spec["labelSelector"] = msgspec.to_builtins(parse_selector(selector))
+    return spec | present(includeClusterResources=options["include_cluster_resources"])
+
+
+def present(**fields: object) -> JsonObject:
+    """The booleans that were given."""
+    return {name: value for name, value in fields.items() if isinstance(value, bool)}
+
+
+def label_map(options: Mapping[str, object]) -> JsonObject:
+    """The labels of the new object."""
+    labels = options["labels"]
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+def created(flags: ClusterFlags, kind: str, obj: JsonObject, options: Mapping[str, object], *, after: str) -> int:
+    """Sends an object, or prints it when an output format is given; returns the exit code."""
+    from pkg.cli.output import encoded, not_installed
+
+    ref = _KINDS[kind]
+    connection = flags.connect()
+    metadata = obj["metadata"]
+    name = str(metadata["name"]) if isinstance(metadata, dict) else ""
+    named: JsonObject = {"apiVersion": ref.api_version, "kind": ref.kind, **obj}
+    if options["output"]:
+        full: Json = {**metadata, "namespace": connection.namespace} if isinstance(metadata, dict) else {}
+        click.echo(encoded([{**named, "metadata": full}], str(options["output"]), ref), nl=False)
+        return 0
+    try:
+        connection.client.create_raw(ref, connection.namespace, named)
+    except AlreadyExistsError as error:
+        raise CliError(f'a {kind} "{name}" exists already: choose another name') from error
+    except NotFoundError as error:
+        raise not_installed(ref) from error
+    except (InvalidError, ForbiddenError) as error:
+        raise CliError(f'{kind} "{name}" is refused: {error}') from error
+    click.echo(f'{ref.kind} request "{name}" submitted successfully.\n{after}')
+    if options["wait"] is not True:
+        return 0
+    from pkg.cli.wait import wait_for_end
+
+    timeout = options["timeout"]
+    seconds = timeout if isinstance(timeout, float) else 0.0
+    struct: type[Backup] | type[Restore] = Backup if kind == "backup" else Restore
+    return wait_for_end(connection, ref, struct, name, timeout_seconds=seconds)
+
+
+def _apply(function: F, options: tuple[Callable[[F], F], ...]) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _checked_selector(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        parse_selector(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, value: object) -> object:
+    return value or {}

@@ -1,0 +1,39 @@
+"""`ark restic`: the repositories, and the node agent."""
+
+from __future__ import annotations
+
+import click
+
+from pkg.cli.flags import ArkCommand, ClusterFlags, cluster_options
+from pkg.cli.lazy import Lazy, LazyGroup
+from pkg.cli.requests import list_options, output_option
+
+
+@click.command("get", cls=ArkCommand, help="List restic repositories.")
+@list_options
+@output_option
+@click.pass_obj
+def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> None:
+    """Lists ResticRepositories."""
+    from pkg.cli.output import label_columns, print_objects, read_objects
+    from pkg.cli.tables import repository_columns
+    from pkg.kube.refs import RESTIC_REPOSITORIES
+
+    objects = read_objects(flags.connect(), RESTIC_REPOSITORIES, names, str(options["selector"]))
+    columns = repository_columns() + label_columns(
+        options["label_columns"] if isinstance(options["label_columns"], tuple) else (),
+        show_all=options["show_labels"] is True,
+    )
+    print_objects(objects, str(options["output"]), columns, ref=RESTIC_REPOSITORIES)
+
+
+repository_group = click.Group("repo", help="Work with restic repositories.")
+repository_group.add_command(cluster_options(get))
+command = LazyGroup(
+    "restic",
+    {
+        "repo": Lazy("pkg.cli.restic:repository_group", "Work with restic repositories"),
+        "server": Lazy("pkg.cli.restic_server:command", "Run the node agent"),
+    },
+    help_text="Work with restic.",
+)

@@ -1,0 +1,110 @@
+"""`ark restore`: create, get, describe and logs."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+
+import click
+
+from pkg.apis.ark import Restore
+from pkg.apis.meta import JsonObject
+from pkg.apis.reasons import TERMINAL_PHASES
+from pkg.cli.failures import CliError
+from pkg.cli.flags import ArkCommand, ClusterFlags, Pairs, Seconds, cluster_options, switch
+from pkg.cli.requests import (
+    created,
+    label_map,
+    list_options,
+    output_option,
+    present,
+    scope_options,
+    scope_spec,
+    wait_options,
+)
+
+
+@click.command("create", cls=ArkCommand, help="Create a restore.")
+@click.argument("name", metavar="[RESTORE_NAME]", required=False, default="")
+@click.option("--from-backup", required=True, help="The backup to restore.")
+@scope_options
+@click.option("--namespace-mappings", type=Pairs(":"), default=None, help="src1:dst1,src2:dst2,...")
+@switch("--restore-volumes", help_text="Restore the contents of volumes; yes without it.")
+@wait_options
+@click.pass_obj
+def create(flags: ClusterFlags, /, name: str, from_backup: str, **options: object) -> int:
+    """Creates a Restore and, on demand, waits for its end."""
+    from pkg.cli.output import read_object
+    from pkg.kube.refs import BACKUPS
+
+    if not options["output"]:
+        read_object(flags.connect(), BACKUPS, from_backup)
+    name = name or f"{from_backup}-{datetime.datetime.now():%Y%m%d%H%M%S}"
+    spec: JsonObject = {"backupName": from_backup, **scope_spec(options)}
+    mappings = options["namespace_mappings"]
+    if isinstance(mappings, dict) and mappings:
+        spec["namespaceMapping"] = mappings
+    spec |= present(restorePVs=options["restore_volumes"])
+    obj: JsonObject = {"metadata": {"name": name, "labels": label_map(options)}, "spec": spec}
+    return created(flags, "restore", obj, options, after=f"Run `ark restore describe {name}` for more details.")
+
+
+@click.command("get", cls=ArkCommand, help="List restores.")
+@list_options
+@output_option
+@click.pass_obj
+def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> None:
+    """Lists Restores."""
+    from pkg.cli.output import label_columns, print_objects, read_objects
+    from pkg.cli.tables import restore_columns
+    from pkg.kube.refs import RESTORES
+
+    objects = read_objects(flags.connect(), RESTORES, names, str(options["selector"]))
+    columns = restore_columns() + label_columns(
+        options["label_columns"] if isinstance(options["label_columns"], tuple) else (),
+        show_all=options["show_labels"] is True,
+    )
+    print_objects(objects, str(options["output"]), columns, ref=RESTORES)
+
+
+@click.command("describe", cls=ArkCommand, help="Describe restores.")
+@list_options
+@switch("--details", "--volume-details", default=False, help_text="Show every volume.")
+@click.pass_obj
+def describe(flags: ClusterFlags, /, names: tuple[str, ...], *, details: bool, **options: object) -> None:
+    """Describes Restores."""
+    from pkg.cli.describe_restore import describe_restore
+    from pkg.cli.output import read_objects
+    from pkg.kube.refs import RESTORES
+
+    connection = flags.connect()
+    objects = read_objects(connection, RESTORES, names, str(options["selector"]))
+    texts = [describe_restore(connection, obj, details=details) for obj in objects]
+    click.echo("\n\n".join(texts), nl=False)
+
+
+@click.command("logs", cls=ArkCommand, help="Show the log of a restore.")
+@click.argument("name", metavar="RESTORE")
+@click.option("--timeout", type=Seconds(), default="1m", show_default=True, help="How long to wait for the server.")
+@click.pass_obj
+def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
+    """Shows the log of a Restore."""
+    import msgspec
+
+    from pkg.cli.download import stream_text
+    from pkg.cli.output import read_object
+    from pkg.kube.refs import RESTORES
+
+    connection = flags.connect()
+    restore = msgspec.convert(read_object(connection, RESTORES, name), Restore)
+    if restore.status.phase not in TERMINAL_PHASES:
+        phase = restore.status.phase or "New"
+        raise CliError(f'unable to retrieve logs because restore is not complete: "{name}" is {phase}')
+    output = sys.stdout.buffer
+    stream_text(connection, "RestoreLog", name, output.write, timeout_seconds=timeout)
+
+
+command = click.Group("restore", help="Work with restores.")
+_COMMANDS: tuple[click.Command, ...] = (create, get, describe, logs)
+for _command in _COMMANDS:
+    command.add_command(cluster_options(_command))

@@ -1,0 +1,54 @@
+"""A command line on an API server in memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pkg.cli.ark import run
+from pkg.cli.client import Connection
+from pkg.cli.flags import ClusterFlags
+from pkg.testing.fakeapi import FakeApi
+from pkg.testing.fakeclock import FakeClock
+
+Ark = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(automatic=True)
+
+
+@pytest.fixture
+def forwarded() -> list[tuple[str, int]]:
+    """What port-forward leads to: the last address; asked-for pods are appended before it is given out."""
+    return []
+
+
+@pytest.fixture
+def ark(
+    api: FakeApi, clock: FakeClock, forwarded: list[tuple[str, int]], capsysbinary: pytest.CaptureFixture[bytes]
+) -> Ark:
+    """Runs a command line; gives exit code, output and errors."""
+
+    @contextlib.contextmanager
+    def forward(pod: str, port: int) -> Iterator[tuple[str, int]]:
+        yield forwarded[0]
+
+    def connector(flags: ClusterFlags) -> Connection:
+        namespace = flags.namespace or "heptio-ark"
+        return Connection(client=api.client, namespace=namespace, forward=forward, clock=clock)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments, ClusterFlags(connector=connector))
+        out, err = capsysbinary.readouterr()
+        return code, out.decode(), err.decode()
+
+    return call
