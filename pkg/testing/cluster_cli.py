@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from pkg.testing.assets import REPOSITORY
 from pkg.testing.cluster import ALL_IMAGES, Cluster
-from pkg.testing.cluster_state import cache_directory, running, sweep
+from pkg.testing.cluster_state import KEEPER_LOG, cache_directory, running, sweep
 from pkg.testing.processes import HarnessError, wait_until
 
 UP_SECONDS = 1800  # the first one builds programs and images
@@ -34,7 +34,7 @@ def up(workdir: Path, nodes: int, image_names: Sequence[str]) -> None:
     if running(workdir):
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    log = workdir / "cluster.log"
+    log = workdir / KEEPER_LOG
     command = [sys.executable, "-m", "pkg.testing.cluster_cli", "hold", "--workdir", str(workdir)]
     command += [f"--nodes={nodes}", *(f"--image={name}" for name in image_names)]
     with log.open("wb") as output:

@@ -19,6 +19,8 @@ from pkg.testing.node_cgroups import remove_cgroups
 from pkg.testing.processes import HarnessError
 
 LOGS = "logs"
+MARKER = ".ark-cluster"
+KEEPER_LOG = "cluster.log"
 
 
 def cache_directory() -> Path:
@@ -76,9 +78,10 @@ class Claim:
         """Claim a workdir after cleaning what earlier crashes left, there and elsewhere.
 
         Raises:
-            HarnessError: when the cluster of this workdir runs.
+            HarnessError: when the cluster of this workdir runs, or the directory holds what is not a cluster's.
         """
         sweep()
+        _mark(workdir)
         _records().mkdir(parents=True, exist_ok=True)
         path = _records() / f"{identity(workdir)}.json"
         file = _lock(path, create=True)
@@ -95,6 +98,15 @@ class Claim:
         """Forget the cluster: nothing of it is left."""
         self._path.unlink(missing_ok=True)
         os.close(self._file)
+
+
+def _mark(workdir: Path) -> None:
+    """Make a directory a cluster's own: everything in it will be removed."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    names = {path.name for path in workdir.iterdir()}
+    if MARKER not in names and names - {KEEPER_LOG}:
+        raise HarnessError(f"{workdir} is not empty and holds no cluster: choose another workdir")
+    (workdir / MARKER).touch()
 
 
 def _lock(path: Path, *, create: bool) -> int | None:
@@ -152,6 +164,8 @@ def _sweep() -> Iterator[Path]:
 
 def purge(workdir: Path) -> None:
     """Remove all that a cluster wrote but its logs."""
+    if not (workdir / MARKER).exists():
+        return
     for directory in (path for path in workdir.glob("*") if path.is_dir() and not path.is_symlink()):
         for entry in directory.iterdir():
             if entry.is_dir() and not entry.is_symlink():

@@ -13,9 +13,10 @@ from pkg.testing import csi
 from pkg.testing.access import ClusterAccess
 from pkg.testing.assets import REPOSITORY
 from pkg.testing.cluster import Cluster
+from pkg.testing.cluster_state import MARKER
 from pkg.testing.images import APPLICATION, APPLICATION_IMAGE
 from pkg.testing.node_cgroups import cgroup_directories
-from pkg.testing.processes import wait_until
+from pkg.testing.processes import HarnessError, wait_until
 
 RUN_SECONDS = 60
 PYTHON_ASKS_API = """\
@@ -133,6 +134,19 @@ def test_data_of_a_claim_is_a_mount_point_in_the_kubelets_directory(
     assert node.machine.run("stat", "--format=%g %a", mount) == "2000 2775\n"
     assert node.machine.run("cat", volumes / "kubernetes.io~empty-dir" / "scratch" / "file") == "scratched\n"
     assert not (mount / "file").exists()  # the machine itself sees nothing of it
+
+
+def test_a_deleted_pod_and_claim_leave_no_mount_and_no_data(own_cluster: Cluster, namespace: str) -> None:
+    run_pod(own_cluster, volume_claim(namespace, "data"), pod(namespace, "app", "echo > /data/file", claim="data"))
+    shown = json.loads(own_cluster.kubectl("get", "pvc", "data", f"--namespace={namespace}", "--output=json"))
+    name = shown["spec"]["volumeName"]
+    data = own_cluster.workdir / "volumes" / "data" / name
+    assert (data / "file").exists()
+
+    own_cluster.kubectl("delete", "pod/app", "pvc/data", f"--namespace={namespace}")
+
+    wait_until(lambda: not data.exists(), timeout_seconds=30, what="the removal of the volume")
+    assert name not in own_cluster.nodes[0].machine.run("cat", "/proc/self/mountinfo")
 
 
 def test_logs_and_exec_reach_a_container(cluster: ClusterAccess, namespace: str) -> None:
@@ -260,6 +274,17 @@ def test_two_nodes_share_pods_network_services_and_volumes(cluster_workdir: Path
         assert cluster.kubectl("logs", "--namespace=two", "other") == "started\n"
 
 
+def test_a_directory_with_something_else_in_it_is_refused(cluster_workdir: Path) -> None:
+    precious = cluster_workdir / "volumes" / "precious" / "file"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("precious")
+
+    with pytest.raises(HarnessError, match="choose another workdir"):
+        Cluster(cluster_workdir)
+
+    assert precious.read_text() == "precious"
+
+
 def left_behind(marker: str) -> list[str]:
     """Processes, mounts and control groups that name the marker."""
     found = subprocess.run(["pgrep", "-f", "-a", marker], capture_output=True, text=True).stdout.splitlines()
@@ -289,7 +314,8 @@ def test_nothing_is_left_after_a_stop(cluster_workdir: Path) -> None:
     assert left_behind(str(cluster_workdir)) == []
     assert inside not in network_namespaces()
     assert cgroup_directories(cluster.nodes[0].cgroup) == []
-    assert {path.suffix for path in cluster_workdir.rglob("*") if not path.is_dir()} <= {".log"}
+    left = {path for path in cluster_workdir.rglob("*") if not path.is_dir() and path.suffix != ".log"}
+    assert left == {cluster_workdir / MARKER}
 
 
 def test_a_killed_owner_takes_the_cluster_with_it_and_the_next_start_cleans_the_rest(cluster_workdir: Path) -> None:
