@@ -50,7 +50,9 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
         ),
     )
 )
-_SNAPSHOT_MISSING = re.compile(r"no matching ID found for prefix|no snapshot found")
+_SNAPSHOT_MISSING = re.compile(
+    r"no matching ID found for prefix|no snapshot found|failed to load snapshot .*(no such file|does not exist)"
+)
 
 
 def error_from(finished: Finished) -> ResticError:
@@ -73,7 +75,8 @@ def reason_from_words(text: str) -> Reason:
 
 def _kind_and_reason(finished: Finished) -> tuple[type[ResticError], Reason]:
     if finished.ended is Ended.NO_PROGRESS:
-        return NoProgressError, Reason.NO_PROGRESS
+        named = Reason.INTERNAL if finished.reports_progress else reason_from_words(finished.last_retry)
+        return NoProgressError, Reason.NO_PROGRESS if named is Reason.INTERNAL else named
     if finished.ended is Ended.STOPPED:
         return CancelledError, _stop_reason(finished.stop_reason)
     if known := _BY_EXIT_CODE.get(finished.exit_code):
@@ -90,7 +93,8 @@ def _stop_reason(text: str) -> Reason:
 def _message(finished: Finished) -> str:
     match finished.ended:
         case Ended.NO_PROGRESS:
-            return f"stopped, because nothing moved for {finished.no_progress_seconds:g} s"
+            trying = f"; it kept trying: {finished.last_retry}" if finished.last_retry else ""
+            return f"stopped, because nothing moved for {finished.silent_seconds:g} s{trying}"
         case Ended.STOPPED:
             return f"stopped: {finished.stop_reason or 'no reason given'}"
     if finished.exit_code == 137:

@@ -16,6 +16,8 @@ EMPTY_MARKER = ".ark-empty-volume"
 # Never worth a backup: the file system's own, and snapshots that a server shows inside the volume (operators.md 27).
 ALWAYS_EXCLUDED = ("/lost+found", "/.snapshot", "/.zfs/snapshot")
 _GLOB_CHARACTERS = "\\*?["
+# 0.19.1 repeats a refused, unreachable or missing backend for 15 minutes before it says so.
+_OPEN_SECONDS, _LIST_SECONDS, _LOCAL_SECONDS = 60.0, 300.0, 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class Command:
         directory: Where it runs; None for anywhere.
         stdin: What it reads; nothing by default.
         lock_wait_seconds: How long restic may wait for a lock, during which it reports nothing.
+        answer_seconds: For calls that report no progress: how long they may take; None for those that do.
     """
 
     verb: str
@@ -35,6 +38,7 @@ class Command:
     directory: str | None = None
     stdin: bytes = b""
     lock_wait_seconds: float = 0.0
+    answer_seconds: float | None = None
 
 
 def backup(
@@ -98,24 +102,25 @@ def restore(*, snapshot_id: str, target: str, no_lock: bool = False, options: tu
 
 def init(*, options: tuple[str, ...] = ()) -> Command:
     """Makes a repository; on S3 it would make the bucket too, so preflight first."""
-    return Command(verb="init", arguments=_start("init", options))
+    return Command(verb="init", arguments=_start("init", options), answer_seconds=_OPEN_SECONDS)
 
 
 def cat_config(*, no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
     """Reads the repository's configuration, its id among it."""
     verb, *rest = _start("cat", options, no_lock=no_lock)
-    return Command(verb="cat config", arguments=(verb, "config", *rest))
+    return Command(verb="cat config", arguments=(verb, "config", *rest), answer_seconds=_OPEN_SECONDS)
 
 
 def snapshots(*, tags: Mapping[str, str], no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
     """Lists the snapshots that have all these tags."""
     selection = ("--tag", ",".join(_tags(tags))) if tags else ()
-    return Command(verb="snapshots", arguments=(*_start("snapshots", options, no_lock=no_lock), *selection))
+    arguments = (*_start("snapshots", options, no_lock=no_lock), *selection)
+    return Command(verb="snapshots", arguments=arguments, answer_seconds=_LIST_SECONDS)
 
 
 def version() -> Command:
     """Asks restic for its version; touches no repository."""
-    return Command(verb="version", arguments=("version", "--json"))
+    return Command(verb="version", arguments=("version", "--json"), answer_seconds=_LOCAL_SECONDS)
 
 
 def _start(

@@ -1,7 +1,7 @@
 """How a restic call fails, by exit code (restic 0.17.1 and newer); unknown codes are failures.
 
 ResticError
-├── RepositoryMissingError   10: there is no repository (also where the bucket is missing: preflight first)
+├── RepositoryMissingError   10: there is no repository
 ├── RepositoryLockedError    11: somebody holds a lock that excludes this call
 ├── WrongPasswordError       12
 ├── SnapshotMissingError     1, and restic names the snapshot or parent it cannot find

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
 from pkg.restic.messages import ExitError, Initialized, ItemError, Message, Summary, Version
+
+_RETRY = re.compile(r"^\w+\(<?\w+/.*?\) (?:returned error, retrying after [^:]+|failed): (.*)$", re.MULTILINE)
 
 
 class Ended(Enum):
@@ -27,6 +30,8 @@ class Finished:
         messages: All but progress and item errors; those went to `on_message` only.
         item_errors: The first 20 item errors.
         stop_reason: The stop token's reason, when it ended the call.
+        silent_seconds: How long nothing was allowed to move.
+        reports_progress: Whether the call would have reported progress; false for those that only answer.
     """
 
     verb: str
@@ -38,7 +43,8 @@ class Finished:
     item_errors: tuple[ItemError, ...] = ()
     ended: Ended = Ended.ITSELF
     stop_reason: str = ""
-    no_progress_seconds: float = 0.0
+    silent_seconds: float = 0.0
+    reports_progress: bool = True
     seconds: float = 0.0
 
     @property
@@ -65,3 +71,9 @@ class Finished:
     def words(self) -> str:
         """All that may name a reason: the last word, the item errors."""
         return "\n".join((self.exit_message, *(e.error.message for e in self.item_errors)))
+
+    @property
+    def last_retry(self) -> str:
+        """What restic last complained about before it tried again; empty when it never did."""
+        complaints = [match[1] for match in _RETRY.finditer(self.stderr_tail)]
+        return complaints[-1].strip() if complaints else ""

@@ -1,7 +1,8 @@
 """Opening and making a repository; Ready means that `cat config` answers with the id that is pinned.
 
-restic answers "no repository" for a missing bucket too, and its `init` makes buckets: so both are called only after a
-preflight of the store, and `init` only on the word of the caller that knows it may (design.md section 3).
+restic 0.19.1 asks a missing bucket again and again for 15 minutes, and its `init` makes the bucket: so both are
+called only after a preflight of the store, and `init` only on the word of the caller that knows it may. Opening has
+60 s.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class Runner:
             output=Output(f"restic-{command.verb}-{child.pid}", keep_document=command.verb in _DOCUMENTS),
             watch=ProgressWatch(
                 now=self._clock.monotonic(),
-                limit_seconds=self._no_progress_seconds,
+                limit_seconds=self._limit(command),
                 lock_wait_seconds=command.lock_wait_seconds,
             ),
             stop=stop,
@@ -146,6 +146,9 @@ class Runner:
             self._forget(child)
             supervision.leave_nothing()
         return self._finished(command, environment, outcome)
+
+    def _limit(self, command: Command) -> float:
+        return self._no_progress_seconds if command.answer_seconds is None else command.answer_seconds
 
     def _spawn(self, command: Command, environment: ResticEnvironment | None) -> Child:
         variables = environment.variables(self._base) if environment else allowed(self._base)
@@ -181,7 +184,8 @@ class Runner:
             item_errors=tuple(outcome.item_errors),
             ended=outcome.ended,
             stop_reason=outcome.stop_reason,
-            no_progress_seconds=self._no_progress_seconds,
+            silent_seconds=self._limit(command),
+            reports_progress=command.answer_seconds is None,
             seconds=outcome.seconds,
         )
         log.debug("Restic ended", verb=command.verb, exit_code=finished.exit_code, seconds=round(finished.seconds, 2))

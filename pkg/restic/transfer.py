@@ -7,6 +7,7 @@ it is never asked.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -90,15 +91,14 @@ class _Listener:
     """Turns messages into progress, and counts the files that could not be read."""
 
     on_progress: Callable[[VolumeProgress], None]
-    last: VolumeProgress = field(default_factory=VolumeProgress)
+    directory: str
     unread: dict[str, None] = field(default_factory=dict)
 
     def __call__(self, message: Message) -> None:
         if isinstance(message, Status):
-            self.last = _progress(message)
-            self.on_progress(self.last)
+            self.on_progress(_progress(message))
         elif isinstance(message, ItemError) and len(self.unread) < _COUNTED_PATHS:
-            self.unread.setdefault(message.item)
+            self.unread.setdefault(_in_volume(message.item, self.directory))
 
 
 def backup_volume(
@@ -113,22 +113,22 @@ def backup_volume(
     Raises:
         ResticError: No snapshot that counts was made.
     """
-    listener = _Listener(on_progress)
-    finished = runner.run(_backup_command(request, environment), environment, stop, listener)
+    directory = os.path.realpath(request.directory)  # what restic sees: excludes and error paths are written from it
+    listener = _Listener(on_progress, directory)
+    finished = runner.run(_backup_command(request, directory, environment), environment, stop, listener)
     if finished.exit_code not in (0, UNREAD_FILES_EXIT_CODE):
         raise error_from(finished)
     summary = finished.summary
     if summary is None or not summary.snapshot_id:
         raise unexpected_answer(finished, "its snapshot")
     degraded = finished.exit_code == UNREAD_FILES_EXIT_CODE
-    unread = [_in_volume(path, request.directory) for path in listener.unread] if degraded else []
     return BackupSummary(
         snapshot_id=summary.snapshot_id,
         files=summary.total_files_processed,
         bytes=summary.total_bytes_processed,
         bytes_added=summary.data_added_packed,
-        unread_files=max(1, len(unread)) if degraded else 0,
-        unread_paths=tuple(unread[:_KEPT_PATHS]),
+        unread_files=max(1, len(listener.unread)) if degraded else 0,
+        unread_paths=tuple(listener.unread)[:_KEPT_PATHS] if degraded else (),
         seconds=finished.seconds,
     )
 
@@ -148,7 +148,7 @@ def restore_volume(
     restore = command.restore(
         snapshot_id=request.snapshot_id, target=request.target, no_lock=request.no_lock, options=environment.options
     )
-    finished = runner.run(restore, environment, stop, _Listener(on_progress))
+    finished = runner.run(restore, environment, stop, _Listener(on_progress, request.target))
     if finished.exit_code:
         raise error_from(finished)
     summary = finished.summary
@@ -177,14 +177,14 @@ def find_snapshot_by_tag(
     return max(found, key=lambda snapshot: snapshot.time, default=None)
 
 
-def _backup_command(request: BackupRequest, environment: ResticEnvironment) -> command.Command:
+def _backup_command(request: BackupRequest, directory: str, environment: ResticEnvironment) -> command.Command:
     options, wait = environment.options, request.lock_wait_seconds
-    if _is_empty(request, environment):
+    if _is_empty(directory, request, environment):
         return command.backup_of_nothing(
-            directory=request.directory, tags=request.tags, options=options, lock_wait_seconds=wait
+            directory=directory, tags=request.tags, options=options, lock_wait_seconds=wait
         )
     return command.backup(
-        directory=request.directory,
+        directory=directory,
         tags=request.tags,
         parent=request.parent,
         excludes=request.excludes,
@@ -193,16 +193,16 @@ def _backup_command(request: BackupRequest, environment: ResticEnvironment) -> c
     )
 
 
-def _is_empty(request: BackupRequest, environment: ResticEnvironment) -> bool:
+def _is_empty(directory: str, request: BackupRequest, environment: ResticEnvironment) -> bool:
     try:
-        return is_empty(request.directory, request.excludes)
+        return is_empty(directory, request.excludes)
     except OSError as error:
         raise ResticFailedError(
             verb="backup",
             repository=environment.repository,
             exit_code=0,
             reason=Reason.INTERNAL,
-            message=f"{request.directory} cannot be listed: {error.strerror}",
+            message=f"{directory} cannot be listed: {error.strerror}",
         ) from error
 
 
