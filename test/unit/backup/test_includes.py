@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.backup.includes import includes, list_problems
+from pkg.apis.name_lists import list_problems
+from pkg.backup.includes import includes
 
 
 @pytest.mark.parametrize(
