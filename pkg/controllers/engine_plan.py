@@ -43,13 +43,19 @@ class EngineView:
 
 _OPEN = frozenset({"", BackupPhase.NEW.value, BackupPhase.IN_PROGRESS.value})
 
+_AFTER_THE_END = {
+    Work.NONE: EngineStep.IGNORE,
+    Work.FINISHED: EngineStep.FORGET,
+    Work.RUNNING: EngineStep.CANCEL,  # somebody else ended it, such as a deletion of the backup
+}
+
 
 def decide_engine(view: EngineView) -> EngineStep:
     """The next step for one Backup or Restore."""
     if view.imported:
         return EngineStep.IGNORE
     if view.phase not in _OPEN:
-        return EngineStep.IGNORE if view.work is Work.NONE else EngineStep.FORGET
+        return _AFTER_THE_END[view.work]
     if view.work is Work.FINISHED:
         return EngineStep.RECORD
     if view.work is Work.RUNNING:

@@ -98,13 +98,13 @@ class EngineReconciler(Generic[T]):
         self._operations = operations
         self._holder = holder
         self._clock = clock
+        self._started: dict[Key, str] = {}  # UID of the object that a key's operation belongs to
 
     def reconcile(self, key: Key) -> Result:
         """Takes one step for the object of that key."""
         obj = self._lister.get(key.namespace, key.name)
-        if obj is None:
-            self._let_go(key)
-            return done()
+        if obj is None or self._started.get(key, obj.metadata.uid) != obj.metadata.uid:
+            return self._let_go(key, successor=obj)
         return self._carry_out(key, obj, decide_engine(self._kind.view(obj, self._work(key))))
 
     def _carry_out(self, key: Key, obj: T, step: EngineStep) -> Result:
@@ -112,7 +112,7 @@ class EngineReconciler(Generic[T]):
             case EngineStep.IGNORE | EngineStep.WATCH:
                 pass
             case EngineStep.FORGET:
-                self._operations.forget(key)
+                self._forget(key)
             case EngineStep.CANCEL:
                 self._operations.cancel(key, Reason.CANCELED)
             case EngineStep.RECORD:
@@ -133,11 +133,17 @@ class EngineReconciler(Generic[T]):
             case _:
                 return Work.FINISHED
 
-    def _let_go(self, key: Key) -> None:
+    def _let_go(self, key: Key, *, successor: T | None) -> Result:
+        """Ends what was done for an object that is gone, before one of the same name gets its turn."""
         if self._work(key) is Work.RUNNING:
             self._operations.cancel(key, Reason.CANCELED)
-        else:
-            self._operations.forget(key)
+            return done()  # its end brings the key back
+        self._forget(key)
+        return done() if successor is None else again_in(0)
+
+    def _forget(self, key: Key) -> None:
+        self._started.pop(key, None)
+        self._operations.forget(key)
 
     def _refuse_invalid(self, obj: T) -> bool:
         reason, errors = Reason.INVALID_SPEC, []
@@ -171,12 +177,13 @@ class EngineReconciler(Generic[T]):
             change |= {"startTimestamp": timestamp(self._clock.now()), **self._kind.first_claim(obj)}
         claimed = patch_status(self._client, self._kind.ref, obj, change)
         log.info("Claimed", kind=type(obj).__name__, key=str(key), epoch=so_far.epoch + 1)
+        self._started[key] = obj.metadata.uid
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
 
     def _record(self, key: Key, obj: T) -> Result:
         match self._operations.observe(key):
             case Succeeded(result=EngineOutcome(status=None)):
-                self._operations.forget(key)
+                self._forget(key)
                 return again_in(INTERRUPTED_RETRY_SECONDS)
             case Succeeded(result=EngineOutcome(status=status)) if status is not None:
                 self._finish(obj, status)
@@ -185,7 +192,7 @@ class EngineReconciler(Generic[T]):
                 self._finish(obj, crashed_status(error, timestamp(self._clock.now())))
             case _:
                 return done()
-        self._operations.forget(key)
+        self._forget(key)
         return done()
 
     def _finish(self, obj: T, status: JsonObject) -> None:

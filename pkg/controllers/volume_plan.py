@@ -72,7 +72,7 @@ class VolumeView:
 def decide(view: VolumeView) -> Decision:
     """The next step for one object of this node."""
     if view.phase in (VolumePhase.COMPLETED, VolumePhase.FAILED):
-        return Decision(step=Step.FORGET if view.work is not Work.NONE else Step.IGNORE)
+        return _after_the_end(view.work)
     if view.work is Work.FINISHED:
         return Decision(step=Step.RECORD)
     end = _must_end(view)
@@ -90,6 +90,16 @@ def decide(view: VolumeView) -> Decision:
     if view.hold or (view.needs_wait and view.attempts == 0 and not restic_wait_runs(view.pod)):
         return Decision(step=Step.WAIT)
     return Decision(step=Step.CLAIM)
+
+
+def _after_the_end(work: Work) -> Decision:
+    match work:
+        case Work.NONE:
+            return Decision(step=Step.IGNORE)
+        case Work.FINISHED:
+            return Decision(step=Step.FORGET)
+        case Work.RUNNING:  # the server gave this node up; nobody waits for the transfer any more
+            return Decision(step=Step.CANCEL, reason=Reason.CANCELED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

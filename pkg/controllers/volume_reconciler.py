@@ -83,12 +83,13 @@ class VolumeReconciler(Generic[T]):
         self._lister = lister
         self._operations = operations
         self._slots = slots
+        self._started: dict[Key, str] = {}  # UID of the object that a key's operation belongs to
 
     def reconcile(self, key: Key) -> Result:
         """Takes one step for the object of that key."""
         obj = self._lister.get(key.namespace, key.name)
-        if obj is None:
-            return self._let_go(key)
+        if obj is None or self._started.get(key, obj.metadata.uid) != obj.metadata.uid:
+            return self._let_go(key, successor=obj)
         decision = decide(self._kind.view(obj, self._work(key)))
         log.debug("Decided", kind=type(obj).__name__, key=str(key), step=decision.step.value)
         return self._carry_out(key, obj, decision)
@@ -120,14 +121,16 @@ class VolumeReconciler(Generic[T]):
             case _:
                 return Work.FINISHED
 
-    def _let_go(self, key: Key) -> Result:
+    def _let_go(self, key: Key, *, successor: T | None) -> Result:
+        """Ends what was done for an object that is gone, before one of the same name gets its turn."""
         if self._work(key) is Work.RUNNING:
             self._operations.cancel(key, Reason.CANCELED)
-        else:
-            self._forget(key)
-        return done()
+            return done()  # its end brings the key back
+        self._forget(key)
+        return done() if successor is None else again_in(0)
 
     def _forget(self, key: Key) -> None:
+        self._started.pop(key, None)
         self._operations.forget(key)
         self._slots.release(str(key))
 
@@ -139,6 +142,7 @@ class VolumeReconciler(Generic[T]):
         except Exception:
             self._slots.release(str(key))
             raise
+        self._started[key] = obj.metadata.uid
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
         return done()
 

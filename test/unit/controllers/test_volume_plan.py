@@ -47,15 +47,16 @@ def view(**changes: Any) -> VolumeView:
         pytest.param(
             {"phase": "InProgress", "attempts": 1}, Step.CLAIM, id="a claim of a holder that is gone is taken over"
         ),
-        pytest.param(
-            {"phase": "InProgress", "attempts": MAX_ATTEMPTS}, Step.FAIL, id="the fourth attempt is not made"
-        ),
+        pytest.param({"phase": "InProgress", "attempts": MAX_ATTEMPTS}, Step.FAIL, id="the fourth attempt is not made"),
         pytest.param({"work": Work.RUNNING}, Step.WATCH, id="a running transfer is watched"),
         pytest.param({"work": Work.FINISHED}, Step.RECORD, id="a finished transfer is recorded"),
         pytest.param({"phase": "Completed"}, Step.IGNORE, id="a completed volume is left alone"),
         pytest.param({"phase": "Failed"}, Step.IGNORE, id="a failed volume is left alone"),
+        pytest.param({"phase": "Completed", "work": Work.FINISHED}, Step.FORGET, id="what was recorded is forgotten"),
         pytest.param(
-            {"phase": "Completed", "work": Work.FINISHED}, Step.FORGET, id="what was recorded is forgotten"
+            {"phase": "Failed", "work": Work.RUNNING},
+            Step.CANCEL,
+            id="a transfer that the server gave up is stopped and keeps its slot until then",
         ),
         pytest.param({"hold": True}, Step.WAIT, id="a held volume waits for the freeze"),
         pytest.param({"cancel": True, "work": Work.RUNNING}, Step.CANCEL, id="a canceled transfer is stopped"),
@@ -64,9 +65,7 @@ def view(**changes: Any) -> VolumeView:
             {"cancel": True, "work": Work.FINISHED}, Step.RECORD, id="a transfer that ended before the cancel counts"
         ),
         pytest.param({"pod": None}, Step.FAIL, id="a pod that is gone fails its volume"),
-        pytest.param(
-            {"pod": None, "needs_wait": True}, Step.WAIT, id="a restore waits for a pod that is not seen yet"
-        ),
+        pytest.param({"pod": None, "needs_wait": True}, Step.WAIT, id="a restore waits for a pod that is not seen yet"),
         pytest.param({"needs_wait": True}, Step.WAIT, id="a restore waits for restic-wait to run"),
         pytest.param(
             {"needs_wait": True, "pod": pod(waiting=True)}, Step.CLAIM, id="a restore starts when restic-wait runs"

@@ -1,0 +1,321 @@
+"""The loop of a volume: decide, claim with a slot, run, record."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pkg.apis.core import Pod
+from pkg.apis.meta import JsonObject, ObjectMeta
+from pkg.apis.reasons import Reason
+from pkg.apis.volumes import PodVolumeBackup
+from pkg.controllers.agent import Agent
+from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.volume_plan import VolumeView, Work
+from pkg.controllers.volume_reconciler import SLOT_POLL_SECONDS, VolumeOutcome, VolumeReconciler
+from pkg.kube.errors import ConflictError, TransportError
+from pkg.kube.refs import POD_VOLUME_BACKUPS
+from pkg.kube.stop import StopToken
+from pkg.manager.operations import Operations
+from pkg.manager.reconciler import Result, again_in, done
+from pkg.manager.slots import Slots
+from pkg.testing.fakeapi import FakeApi
+from pkg.testing.fakeclock import FakeClock
+from pkg.testing.fakerestic import FakeRestic
+from pkg.testing.fakes import FakeLister
+from pkg.workqueue.key import Key
+
+NAMESPACE = "heptio-ark"
+LONG_SECONDS = 10.0
+CAPTURED: JsonObject = {"phase": "Completed", "snapshotID": "5n4p"}
+
+
+class FakeKind:
+    """A volume that ends as `work` says; it runs only while its pod is there."""
+
+    ref = POD_VOLUME_BACKUPS
+
+    def __init__(self) -> None:
+        self.pod: Pod | None = Pod(metadata=ObjectMeta(name="web", namespace="app", uid="pod-1"))
+        self.work: Callable[[StopToken], VolumeOutcome] = lambda stop: VolumeOutcome(status=CAPTURED)
+        self.ran: list[PodVolumeBackup] = []
+        self.told: list[tuple[Reason, str]] = []
+
+    def view(self, obj: PodVolumeBackup, work: Work) -> VolumeView:
+        return VolumeView(
+            phase=obj.status.phase,
+            attempts=obj.status.attempts,
+            work=work,
+            cancel=obj.spec.cancel,
+            pod=self.pod,
+            pod_uid="pod-1",
+            pod_key="app/web",
+        )
+
+    def attempts(self, obj: PodVolumeBackup) -> int:
+        return obj.status.attempts
+
+    def group(self, obj: PodVolumeBackup) -> str:
+        return "app"
+
+    def run(self, obj: PodVolumeBackup, stop: StopToken) -> VolumeOutcome:
+        self.ran.append(obj)
+        return self.work(stop)
+
+    def before_failure(self, obj: PodVolumeBackup, reason: Reason, message: str) -> None:
+        self.told.append((reason, message))
+
+
+def agent(api: FakeApi, clock: FakeClock, holder: str) -> Agent:
+    return Agent(
+        node="n1",
+        namespace=NAMESPACE,
+        holder=holder,
+        pods_dir=Path("/nowhere"),
+        scratch_dir=Path("/nowhere"),
+        client=api.client,
+        clock=clock,
+        runner=FakeRestic(),
+        pods=FakeLister(),
+        repositories=FakeLister(),
+        config=ConfigReconciler(FakeLister(), {}, NAMESPACE),
+    )
+
+
+class World:
+    """One agent process; `again` starts the next one over the same API."""
+
+    def __init__(self, api: FakeApi | None = None, *, holder: str = "agent-1", slots: int = 1) -> None:
+        self.api = api or FakeApi()
+        self.clock = FakeClock()
+        self.kind = FakeKind()
+        self.lister: FakeLister[PodVolumeBackup] = FakeLister()
+        self.ended: queue.SimpleQueue[Key] = queue.SimpleQueue()
+        self.operations: Operations[VolumeOutcome] = Operations("v", clock=self.clock, on_finished=self.ended.put)
+        self.slots = Slots(slots)
+        self.reconciler: VolumeReconciler[PodVolumeBackup] = VolumeReconciler(
+            agent(self.api, self.clock, holder), self.kind, self.lister, operations=self.operations, slots=self.slots
+        )
+
+    def add(self, name: str = "v", *, spec: JsonObject | None = None, status: JsonObject | None = None) -> Key:
+        body: JsonObject = {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec or {}}
+        self.api.add(POD_VOLUME_BACKUPS, {**body, "status": status or {}})
+        return Key(NAMESPACE, name)
+
+    def sync(self) -> None:
+        """Lets the cache catch up."""
+        found = self.api.client.list(POD_VOLUME_BACKUPS, NAMESPACE, PodVolumeBackup)
+        self.lister.objects = {obj.metadata.key: obj for obj in found}
+
+    def reconcile(self, key: Key) -> Result:
+        self.sync()
+        return self.reconciler.reconcile(key)
+
+    def await_end(self) -> None:
+        self.ended.get(timeout=LONG_SECONDS)
+
+    def stored(self, key: Key) -> PodVolumeBackup:
+        return self.api.client.get(POD_VOLUME_BACKUPS, key.namespace, key.name, PodVolumeBackup)
+
+
+def until_stopped(stop: StopToken) -> VolumeOutcome:
+    """A transfer that goes on until it is stopped, and says why it ended."""
+    assert stop.wait(LONG_SECONDS)
+    if not isinstance(stop.reason, Reason):
+        return VolumeOutcome(status=None)
+    return VolumeOutcome(status={"phase": "Failed", "reason": stop.reason.value})
+
+
+def test_a_new_volume_is_claimed_with_its_slot_in_one_patch_and_then_run() -> None:
+    world = World()
+    key = world.add()
+    assert world.reconcile(key) == done()
+    world.await_end()
+    claimed = world.stored(key).status
+    assert (claimed.phase, claimed.holder, claimed.attempts) == ("InProgress", "agent-1", 1)
+    assert claimed.slot_at == claimed.start_timestamp == world.clock.now()
+    assert world.api.count("PATCH") == 1
+    assert world.kind.ran[0].status == claimed
+
+
+def test_a_finished_volume_is_recorded_once_and_forgotten() -> None:
+    world = World()
+    key = world.add()
+    world.reconcile(key)
+    world.await_end()
+    assert world.reconcile(key) == done()
+    assert (world.stored(key).status.phase, world.stored(key).status.snapshot_id) == ("Completed", "5n4p")
+    assert world.operations.observe(key) is None
+    assert world.slots.in_use == 0
+    world.reconcile(key)
+    assert world.api.count("PATCH") == 2
+    assert len(world.kind.ran) == 1
+
+
+def test_reconciling_twice_from_the_same_cache_runs_once() -> None:
+    world = World()
+    world.kind.work = until_stopped
+    key = world.add()
+    world.sync()
+    world.reconciler.reconcile(key)
+    world.reconciler.reconcile(key)
+    assert world.api.count("PATCH") == 1
+    world.operations.cancel_all("shutdown")
+    world.await_end()
+
+
+def test_an_outcome_that_could_not_be_recorded_is_kept_for_the_next_time() -> None:
+    world = World()
+    key = world.add()
+    world.reconcile(key)
+    world.await_end()
+    world.sync()
+    world.api.fail_next(TransportError("refused"), method="PATCH")
+    with pytest.raises(TransportError):
+        world.reconciler.reconcile(key)
+    assert world.slots.in_use == 1
+    world.reconcile(key)
+    assert world.stored(key).status.snapshot_id == "5n4p"
+    assert len(world.kind.ran) == 1
+
+
+def test_a_claim_from_an_old_view_is_refused_and_gives_its_slot_back() -> None:
+    world = World()
+    key = world.add()
+    world.sync()
+    world.api.client.patch(POD_VOLUME_BACKUPS, NAMESPACE, "v", {"spec": {"cancel": True}}, PodVolumeBackup)
+    with pytest.raises(ConflictError):
+        world.reconciler.reconcile(key)
+    assert world.slots.in_use == 0
+    assert world.kind.ran == []
+
+
+def test_a_volume_without_a_slot_writes_nothing_and_looks_again() -> None:
+    world = World(slots=1)
+    world.kind.work = until_stopped
+    first, second = world.add("a"), world.add("b")
+    world.reconcile(first)
+    assert world.reconcile(second) == again_in(SLOT_POLL_SECONDS)
+    assert world.stored(second).status.phase == ""
+    world.operations.cancel(first, Reason.CANCELED)
+    world.await_end()
+    world.reconcile(first)
+    assert world.reconcile(second) == done()
+    assert world.stored(second).status.phase == "InProgress"
+    world.operations.cancel_all("shutdown")
+    world.await_end()
+
+
+def test_a_canceled_transfer_is_stopped_and_its_end_recorded() -> None:
+    world = World()
+    world.kind.work = until_stopped
+    key = world.add()
+    world.reconcile(key)
+    world.api.client.patch(POD_VOLUME_BACKUPS, NAMESPACE, "v", {"spec": {"cancel": True}}, PodVolumeBackup)
+    world.reconcile(key)
+    world.await_end()
+    world.reconcile(key)
+    assert (world.stored(key).status.phase, world.stored(key).status.reason) == ("Failed", "Canceled")
+
+
+def test_a_pod_that_goes_away_stops_its_transfer_with_that_reason() -> None:
+    world = World()
+    world.kind.work = until_stopped
+    key = world.add()
+    world.reconcile(key)
+    world.kind.pod = None
+    world.reconcile(key)
+    world.await_end()
+    world.reconcile(key)
+    assert world.stored(key).status.reason == "PodGone"
+
+
+def test_a_volume_that_never_ran_is_told_outside_before_its_failure_is_recorded() -> None:
+    world = World()
+    world.kind.pod = None
+    key = world.add()
+    world.reconcile(key)
+    status = world.stored(key).status
+    assert (status.phase, status.reason) == ("Failed", "PodGone")
+    assert status.completion_timestamp == world.clock.now()
+    assert [reason for reason, _ in world.kind.told] == [Reason.POD_GONE]
+
+
+def test_a_crash_of_the_transfer_is_an_internal_failure_with_its_text() -> None:
+    world = World()
+
+    def crash(stop: StopToken) -> VolumeOutcome:
+        raise KeyError("surprise")
+
+    world.kind.work = crash
+    key = world.add()
+    world.reconcile(key)
+    world.await_end()
+    world.reconcile(key)
+    status = world.stored(key).status
+    assert (status.phase, status.reason) == ("Failed", "Internal")
+    assert "surprise" in status.message
+    assert (world.operations.observe(key), world.slots.in_use) == (None, 0)
+
+
+def test_an_object_that_is_deleted_stops_its_transfer_and_frees_its_slot() -> None:
+    world = World()
+    world.kind.work = until_stopped
+    key = world.add()
+    world.reconcile(key)
+    world.api.remove(POD_VOLUME_BACKUPS, NAMESPACE, "v")
+    world.reconcile(key)
+    world.await_end()
+    world.reconcile(key)
+    assert (world.operations.observe(key), world.slots.in_use) == (None, 0)
+
+
+def test_what_a_deleted_object_left_is_never_recorded_on_its_successor() -> None:
+    world = World()
+    key = world.add()
+    world.reconcile(key)
+    world.await_end()
+    world.kind.work = lambda stop: VolumeOutcome(status={"phase": "Completed", "snapshotID": "second"})
+    world.api.remove(POD_VOLUME_BACKUPS, NAMESPACE, "v")
+    world.add()
+    assert world.reconcile(key) == again_in(0)
+    world.reconcile(key)
+    world.await_end()
+    world.reconcile(key)
+    assert world.stored(key).status.snapshot_id == "second"
+    assert len(world.kind.ran) == 2
+
+
+def test_a_running_transfer_of_a_deleted_object_is_stopped_for_its_successor() -> None:
+    world = World()
+    world.kind.work = until_stopped
+    key = world.add()
+    world.reconcile(key)
+    world.api.remove(POD_VOLUME_BACKUPS, NAMESPACE, "v")
+    world.add()
+    world.reconcile(key)
+    world.await_end()
+    assert world.stored(key).status.phase == ""
+
+
+def test_an_interrupted_transfer_leaves_its_claim_and_the_next_agent_takes_it_over() -> None:
+    world = World()
+    world.kind.work = until_stopped
+    key = world.add()
+    world.reconcile(key)
+    world.operations.cancel_all("shutdown")
+    world.await_end()
+    world.reconcile(key)
+    assert world.stored(key).status.phase == "InProgress"
+    started = world.stored(key).status.start_timestamp
+
+    after = World(world.api, holder="agent-2")
+    after.clock.advance(60)
+    after.reconcile(key)
+    after.await_end()
+    status = after.stored(key).status
+    assert (status.holder, status.attempts, status.start_timestamp) == ("agent-2", 2, started)
+    assert status.slot_at == after.clock.now()
