@@ -39,9 +39,7 @@ def agent(node_name: str = "n1", ready: str = "True") -> Pod:
     )
 
 
-def judge(
-    *, of: Node | None, by: DaemonSet | None, pods: tuple[Pod, ...] = (), waited: float = 0.0
-) -> AgentVerdict:
+def judge(*, of: Node | None, by: DaemonSet | None, pods: tuple[Pod, ...] = (), waited: float = 0.0) -> AgentVerdict:
     return verdict("n1", node=of, daemon_set=by, agent_pods=pods, waited_seconds=waited)
 
 
