@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from pkg.apis.reasons import BackupPhase, Reason
+from pkg.cli import ark, backup, restic_server, restore
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "config").glob("*.md")])
@@ -39,3 +42,34 @@ def test_every_reason_is_explained() -> None:
 def test_every_phase_is_explained_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
     assert [phase.value for phase in BackupPhase if f"| `{phase}` |" not in text and phase not in LATER] == []
+
+
+COMMAND_LINES = sorted(
+    {
+        line.partition("#")[0].strip()
+        for document in DOCUMENTS
+        for block in re.findall(r"```\n(.*?)```", document.read_text(), re.DOTALL)
+        for line in block.splitlines()
+        if line.startswith("ark ")
+    }
+)
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_a_command_line_is_understood(line: str) -> None:
+    command: click.Command = ark.command
+    context = click.Context(command, info_name="ark")
+    words = shlex.split(line)[1:]
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words[0])
+        assert found is not None, f"{line}: there is no {words[0]}"
+        command, words = found, words[1:]
+    command.make_context(line, words)
+
+
+def test_flags_that_documents_name_exist() -> None:
+    named = {flag for document in DOCUMENTS for flag in re.findall(r"`(--[a-z][a-z-]+)", document.read_text())}
+    described = "".join(
+        command.get_help(click.Context(command)) for command in (backup.create, restore.create, restic_server.command)
+    )
+    assert [flag for flag in sorted(named) if flag not in described] == []
