@@ -95,9 +95,11 @@ class Claim:
         os.pwrite(self._file, json.dumps(asdict(state)).encode(), 0)
 
     def release(self) -> None:
-        """Forget the cluster: nothing of it is left."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._file)
+        """Forget the cluster: nothing of it is left; may be called again."""
+        if self._file >= 0:
+            self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = -1
 
 
 def _mark(workdir: Path) -> None:
