@@ -7,7 +7,7 @@ decodes to None and is only kept in the tail for people.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -80,6 +80,7 @@ class Version(_Message, frozen=True, kw_only=True, tag="version"):
 
 
 Message: TypeAlias = Status | Summary | ItemError | ExitError | Initialized | Version
+M = TypeVar("M", bound=Message)
 _decoder = msgspec.json.Decoder(Status | Summary | ItemError | ExitError | Initialized | Version)
 
 
@@ -111,8 +112,11 @@ def decode_line(line: bytes) -> Message | None:
     return message
 
 
-def redacted_message(message: Message, redacted: Callable[[str], str]) -> Message:
+def redacted_message(message: M, redacted: Callable[[str], str]) -> M:
     """The message with restic's own words redacted."""
-    if isinstance(message, ExitError):
-        return ExitError(code=message.code, message=redacted(message.message))
+    match message:
+        case ExitError():
+            return msgspec.structs.replace(message, message=redacted(message.message))
+        case ItemError():
+            return msgspec.structs.replace(message, error=ErrorDetail(message=redacted(message.error.message)))
     return message

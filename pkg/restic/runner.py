@@ -181,7 +181,7 @@ class Runner:
             stdout=outcome.document,
             stderr_tail=redacted(outcome.stderr_tail),
             messages=tuple(redacted_message(message, redacted) for message in outcome.messages),
-            item_errors=tuple(outcome.item_errors),
+            item_errors=tuple(redacted_message(error, redacted) for error in outcome.item_errors),
             ended=outcome.ended,
             stop_reason=outcome.stop_reason,
             silent_seconds=self._limit(command),
