@@ -77,7 +77,11 @@ class CaptureRun:
         uid, namespace = self._job.backup.metadata.uid, self._job.backup.metadata.namespace
         for page in self._job.client.list_pages(POD_VOLUME_BACKUPS, namespace):
             for raw in page.items:
-                capture = _CAPTURE.decode(raw)
+                try:
+                    capture = _CAPTURE.decode(raw)
+                except msgspec.DecodeError as error:
+                    self._log.warning("Volume backup not readable", error=str(error))
+                    continue
                 self._parents.note(capture)
                 if capture.metadata.label(BACKUP_UID_LABEL) == uid:
                     self._existing.append(capture)
@@ -165,7 +169,11 @@ class CaptureRun:
                 return entries
 
     def _pods(self, namespaces: Iterable[str]) -> list[Pod]:
-        return [pod for namespace in sorted(namespaces) for pod in self._job.client.list(PODS, namespace, Pod)]
+        try:
+            return [pod for namespace in sorted(namespaces) for pod in self._job.client.list(PODS, namespace, Pod)]
+        except KubeError as error:
+            self._log.warning("Pods not readable, replaced ones are not looked for", error=str(error))
+            return []
 
     def _tell(self, entry: LedgerEntry) -> None:
         if entry.state is EntryState.CAPTURED:

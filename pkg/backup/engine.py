@@ -13,7 +13,13 @@ from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.capture_run import CaptureRun
 from pkg.backup.claim import Claim, ClaimDocument, take_claim
 from pkg.backup.commit import Committer, metadata_json
-from pkg.backup.errors import BackupCanceledError, NameTakenError, ScratchError, SpecInvalidError
+from pkg.backup.errors import (
+    BackupCanceledError,
+    BackupInterruptedError,
+    NameTakenError,
+    ScratchError,
+    SpecInvalidError,
+)
 from pkg.backup.gather import Gathering
 from pkg.backup.job import BackupJob, BackupOutcome
 from pkg.backup.oplog import OperationLog
@@ -22,7 +28,7 @@ from pkg.backup.spool import Spool
 from pkg.backup.stopping import is_canceled, raise_if_interrupted, raise_if_stopped
 from pkg.backup.store_items import write_tarball
 from pkg.kube.backoff import retry_transient
-from pkg.kube.errors import KubeError
+from pkg.kube.errors import KubeError, ServerError, ThrottledError, TransportError
 from pkg.kube.refs import BACKUPS
 from pkg.kube.stop import StopToken
 from pkg.objectstore.catalog import read_metadata
@@ -40,7 +46,7 @@ def run_backup(job: BackupJob, stop: StopToken) -> BackupOutcome:
         stop: Cancelled with the reason `Canceled` it ends the backup; with any other the run, without an outcome.
 
     Raises:
-        BackupInterruptedError: the run was stopped and is to be repeated.
+        BackupInterruptedError: the run was stopped, or the API server stayed away; it is to be repeated.
         ClaimLostError: another process works on this backup.
         Exception: what `job.confirm` raises.
     """
@@ -83,6 +89,8 @@ class _Run:
             return self._failed(committer, Reason.INVALID_SPEC, str(error))
         except StoreError as error:
             return self._failed(committer, error.reason, str(error))
+        except (TransportError, ThrottledError, ServerError) as error:
+            raise BackupInterruptedError(f"the API server does not answer: {error}") from error
         except (KubeError, ScratchError) as error:
             return self._failed(committer, Reason.INTERNAL, str(error))
 
@@ -148,7 +156,7 @@ class _Run:
         raw = retry_transient(
             lambda: self._job.client.get_raw(BACKUPS, namespace, name), stop=calm, clock=self._job.clock
         )
-        self._job.confirm()
+        retry_transient(self._job.confirm, stop=calm, clock=self._job.clock)
         committer.put(self._keys.metadata, metadata_json(raw, status))
 
     def _final_status(self, ledger: Ledger, errors: list[str], items: int, digest: str) -> BackupStatus:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 import structlog.typing
 
@@ -12,11 +14,15 @@ from pkg.backup.job import BackupJob
 from pkg.backup.selection import Scope, plan_lists, scope_of
 from pkg.backup.spool import Item, Spool
 from pkg.backup.survey import Survey, ledger_entries
+from pkg.kube.backoff import retry_transient
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import PVCS, PVS
+from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.volumes.ledger import LedgerEntry
+
+T = TypeVar("T")
 
 
 class Gathering:
@@ -87,14 +93,19 @@ class Gathering:
     def _read_missing(self) -> None:
         """Reads what the ledger needs and the filters keep out of the tarball; without it the volume is told lost."""
         for namespace, name in sorted(self._survey.wanted_claims() - self._survey.claims.keys()):
-            try:
-                claim = self._job.client.get(PVCS, namespace, name, PersistentVolumeClaim)
-            except KubeError as error:
-                self._log.warning("Claim not readable", namespace=namespace, name=name, error=str(error))
-            else:
+            claim = self._read(PVCS, namespace, name, PersistentVolumeClaim)
+            if claim is not None:
                 self._survey.claims[namespace, name] = claim
         for name in sorted(self._survey.bound_volumes() - self._survey.volumes.keys()):
-            try:
-                self._survey.volumes[name] = self._job.client.get(PVS, "", name, PersistentVolume)
-            except KubeError as error:
-                self._log.warning("Persistent volume not readable", name=name, error=str(error))
+            volume = self._read(PVS, "", name, PersistentVolume)
+            if volume is not None:
+                self._survey.volumes[name] = volume
+
+    def _read(self, ref: ResourceRef, namespace: str, name: str, struct: type[T]) -> T | None:
+        try:
+            return retry_transient(
+                lambda: self._job.client.get(ref, namespace, name, struct), stop=self._stop, clock=self._job.clock
+            )
+        except KubeError as error:
+            self._log.warning("Not readable", kind=ref.kind, namespace=namespace, name=name, error=str(error))
+            return None

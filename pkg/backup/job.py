@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from pkg.apis.ark import Backup, BackupStatus, VolumeCounts
+from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import BackupPhase
 from pkg.apis.volumes import PodVolumeBackupSpec, PodVolumeBackupStatus
 from pkg.backup.podvolumes import RepositoryFailed, RepositoryReady
@@ -17,6 +20,8 @@ from pkg.kube.discovery import Discovery
 from pkg.kube.stop import StopToken
 from pkg.objectstore.store import ObjectStore
 from pkg.volumes.ledger import LedgerEntry
+
+_ENDED_EMPTY = ("reason", "message", "volumes", "progress", "errors", "warnings", "tarballSha256")
 
 OnStatuses = Callable[[Mapping[str, PodVolumeBackupStatus]], None]
 OnProgress = Callable[[int, int, VolumeCounts | None], None]
@@ -88,7 +93,7 @@ class BackupOutcome:
     """How a backup ended.
 
     Attributes:
-        status: The whole status to record; it is what `ark-backup.json` holds.
+        status: The whole status; it is what `ark-backup.json` holds. `patch` records it.
         found: It had been committed by an earlier run.
     """
 
@@ -99,6 +104,13 @@ class BackupOutcome:
     def phase(self) -> BackupPhase:
         """The terminal phase."""
         return BackupPhase(self.status.phase)
+
+    @property
+    def patch(self) -> JsonObject:
+        """The status as a merge patch: what it leaves empty is removed, such as the message of an earlier state."""
+        emptied: JsonObject = dict.fromkeys(_ENDED_EMPTY)
+        built: JsonObject = msgspec.to_builtins(self.status)
+        return emptied | built
 
     @property
     def reason(self) -> str:

@@ -106,12 +106,10 @@ class BackupKindOfEngine:
             outcome = run_backup(self._job(obj, stores), stop)
         except (StoreFailure, SettingsError) as error:
             return EngineOutcome(status=self._failed(error.reason, error.message))
-        except ClaimLostError as error:
-            return EngineOutcome(status=self._failed(Reason.NAME_TAKEN, str(error)))
-        except BackupInterruptedError as error:
+        except (BackupInterruptedError, ClaimLostError) as error:
             log.warning("Backup interrupted, it will go on", key=obj.metadata.key, error=str(error))
             return EngineOutcome(status=None)
-        return EngineOutcome(status=to_json(outcome.status))
+        return EngineOutcome(status=outcome.patch)
 
     def ended(self, obj: Backup) -> None:
         """Counts and announces it."""

@@ -12,9 +12,9 @@ import pytest
 from pkg.apis.ark import Backup
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.engine import run_backup
-from pkg.backup.errors import ClaimLostError
+from pkg.backup.errors import BackupInterruptedError, ClaimLostError
 from pkg.kube.discovery import Discovery
-from pkg.kube.errors import TransportError
+from pkg.kube.errors import ForbiddenError, TransportError
 from pkg.objectstore.errors import BucketMissingError, StoreUnreachableError
 from pkg.objectstore.layout import backup_keys
 from pkg.testing.fakebackup import CLUSTER, BackupWorld, captured
@@ -235,10 +235,37 @@ def test_a_store_that_stays_away_fails_the_backup(world: BackupWorld) -> None:
     assert 'msg="Backup failed" backup=heptio-ark/nightly reason=BackendUnreachable' in world.log
 
 
-def test_a_cluster_that_does_not_answer_fails_the_backup_with_a_log(world: BackupWorld) -> None:
+def test_a_cluster_that_does_not_answer_leaves_everything_to_the_next_run(world: BackupWorld) -> None:
     def refuse() -> Discovery:
         raise TransportError("connection refused")
 
+    with pytest.raises(BackupInterruptedError, match="connection refused"):
+        run_backup(dataclasses.replace(world.job(), discover=refuse), world.stop)
+    assert set(world.store.objects) == {KEYS.claim}
+
+
+def test_a_cluster_that_refuses_fails_the_backup_with_a_log(world: BackupWorld) -> None:
+    def refuse() -> Discovery:
+        raise ForbiddenError("discovery is forbidden")
+
     outcome = run_backup(dataclasses.replace(world.job(), discover=refuse), world.stop)
-    assert (outcome.phase, outcome.message) == (BackupPhase.FAILED, "connection refused")
+    assert (outcome.phase, outcome.message) == (BackupPhase.FAILED, "discovery is forbidden")
     assert set(world.store.objects) == {KEYS.claim, KEYS.log}
+
+
+def test_recording_an_outcome_removes_what_an_earlier_state_said(world: BackupWorld) -> None:
+    outcome = run_backup(world.job(), world.stop)
+    assert outcome.patch["phase"] == "Completed"
+    assert outcome.patch["message"] is None
+    assert outcome.patch["claim"] == {"holder": "server", "epoch": 1}
+
+
+def test_a_confirmation_that_gets_no_answer_is_asked_for_again(world: BackupWorld) -> None:
+    answers = iter([TransportError("reset"), None])
+
+    def confirm() -> None:
+        if error := next(answers):
+            raise error
+
+    world.confirm = confirm
+    assert run_backup(world.job(), world.stop).phase is BackupPhase.COMPLETED
