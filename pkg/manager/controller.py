@@ -1,55 +1,42 @@
-"""A controller: a queue of keys, workers that reconcile them, and the informers that feed the queue."""
+"""A controller: a queue of keys, workers that reconcile them, and the informers that feed the queue.
+
+At shutdown it stops taking work in two steps. First nothing that informers or timers say counts any more; only keys
+that were enqueued by name, as the end of an operation does, are still reconciled, so that outcomes are recorded.
+When none of those is left, or the time is over, the workers end.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pkg.apis.meta import Object
 from pkg.informers.informer import SharedInformer
 from pkg.kube.clock import Clock
 from pkg.kube.errors import ConflictError
-from pkg.manager.reconciler import Reconciler, TerminalError
+from pkg.kube.stop import StopToken
+from pkg.manager.controller_metrics import ControllerMetrics
+from pkg.manager.reconciler import Reconciler, Result, TerminalError
+from pkg.manager.threads import join_all
 from pkg.workqueue.delaying import Timer
 from pkg.workqueue.key import Key
 from pkg.workqueue.metrics import QueueMetrics
 from pkg.workqueue.rate_limiting import RateLimitingQueue
 
-RESULTS = ("success", "requeue_after", "error")
-SECONDS_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+SYNC_LOOK_SECONDS = 60.0
 
 log = structlog.get_logger()
 
 T = TypeVar("T", bound=Object)
 
 
-class ControllerMetrics:
-    """controller-runtime's series of all controllers of one registry."""
+class _Synced(Protocol):
+    """A handler's place at an informer of whatever type."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.total = Counter(
-            "controller_runtime_reconcile", "Reconciles by result.", ["controller", "result"], registry=registry
-        )
-        self.errors = Counter(
-            "controller_runtime_reconcile_errors", "Reconciles that failed.", ["controller"], registry=registry
-        )
-        self.terminal = Counter(
-            "controller_runtime_terminal_reconcile_errors", "Failures for good.", ["controller"], registry=registry
-        )
-        self.seconds = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "How long reconciles took.",
-            ["controller"],
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
-        )
-        self.active = Gauge(
-            "controller_runtime_active_workers", "Workers in a reconcile.", ["controller"], registry=registry
-        )
+    def wait_synced(self, stop: StopToken, timeout_seconds: float) -> bool: ...
 
 
 class Controller:
@@ -71,24 +58,35 @@ class Controller:
         self._workers = workers
         self._clock = clock
         self._queue: RateLimitingQueue[Key] = RateLimitingQueue(timer, clock, queue_metrics.of(name))
+        self._registrations: list[_Synced] = []
         self._threads: list[threading.Thread] = []
-        self._total = {result: metrics.total.labels(name, result) for result in RESULTS}
-        self._errors = metrics.errors.labels(name)
-        self._terminal = metrics.terminal.labels(name)
-        self._seconds = metrics.seconds.labels(name)
-        self._active = metrics.active.labels(name)
+        self._metrics = metrics.of(name, workers)
+        self._settled = threading.Condition()
+        self._owed: set[Key] = set()
+        self._active = 0
+        self._stopping = False
 
     def watch(self, informer: SharedInformer[T], keys: Callable[[T], Iterable[Key]] | None = None) -> None:
         """Enqueues the keys of every object that is added, changed (before and after) or deleted."""
-        informer.add_handler(_Enqueuer(self._queue.add, keys or own_key))
+        self._registrations.append(informer.add_handler(_Enqueuer(self._queue.add, keys or own_key)))
 
     def enqueue(self, key: Key) -> None:
-        """Queues a key."""
+        """Queues a key; it is reconciled also when the controller is stopping."""
+        with self._settled:
+            self._owed.add(key)
         self._queue.add(key)
 
     def enqueue_after(self, key: Key, seconds: float) -> None:
         """Queues a key later."""
         self._queue.add_after(key, seconds)
+
+    def wait_synced(self, stop: StopToken) -> bool:
+        """Blocks until the keys of all objects that are there have come; False when stopped first."""
+        for registration in self._registrations:
+            while not registration.wait_synced(stop, SYNC_LOOK_SECONDS):
+                if stop.cancelled:
+                    return False
+        return True
 
     def start(self) -> None:
         """Starts the workers."""
@@ -97,62 +95,98 @@ class Controller:
             self._threads.append(thread)
             thread.start()
 
+    def stop_taking(self) -> None:
+        """From now on reconciles only what was enqueued by name."""
+        with self._settled:
+            self._stopping = True
+            self._settled.notify_all()
+
+    def drain(self, timeout_seconds: float) -> bool:
+        """Waits, after `stop_taking`, until nothing that was enqueued by name is left; returns whether that is so."""
+        with self._settled:
+            if not self._threads:
+                return not self._owed
+            return self._settled.wait_for(lambda: not self._owed and not self._active, timeout_seconds)
+
     def shut_down(self) -> None:
-        """Takes no more keys; workers end when the queue is empty."""
+        """Lets the workers end after the reconcile they are in."""
+        with self._settled:
+            self._stopping = True
+            self._owed.clear()
         self._queue.shut_down()
 
     def join(self, timeout_seconds: float) -> list[threading.Thread]:
         """Waits for the workers; returns those that have not ended."""
-        deadline = self._clock.monotonic() + timeout_seconds
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - self._clock.monotonic()))
-        return [thread for thread in self._threads if thread.is_alive()]
+        return join_all(self._threads, timeout_seconds)
 
     def _work(self) -> None:
-        while True:
-            key = self._queue.get()
-            if key is None:
-                return
-            self._active.inc()
-            started = self._clock.monotonic()
+        while (key := self._queue.get()) is not None:
             try:
-                self.process(key)
+                self._take(key)
             finally:
                 self._queue.done(key)
-                self._active.dec()
-                self._seconds.observe(self._clock.monotonic() - started)
 
-    def process(self, key: Key) -> None:
+    def _take(self, key: Key) -> None:
+        with self._settled:
+            owed = key in self._owed
+            if self._stopping and not owed:
+                return
+            self._owed.discard(key)
+            self._active += 1
+        started = self._clock.monotonic()
+        self._metrics.active.inc()
+        try:
+            self.process(key, owed=owed)
+        finally:
+            self._metrics.active.dec()
+            self._metrics.seconds.observe(self._clock.monotonic() - started)
+            with self._settled:
+                self._active -= 1
+                self._settled.notify_all()
+
+    def process(self, key: Key, *, owed: bool = False) -> None:
         """One reconcile and what the queue does after it; see pkg/manager/reconciler.py."""
-        with structlog.contextvars.bound_contextvars(controller=self.name):
+        with structlog.contextvars.bound_contextvars(controller=self.name, key=str(key)):
             try:
                 result = self._reconciler.reconcile(key)
             except TerminalError as error:
-                self._terminal.inc()
-                self._failed(key, error)
-            except Exception as error:
-                self._failed(key, error)
-                self._queue.add_rate_limited(key)
+                self._metrics.terminal.inc()
+                self._failed(error)
+            except BaseException as error:  # a worker outlives whatever a reconciler raises
+                self._failed(error)
+                self._again_after_failure(key, owed=owed)
             else:
-                self._queue.forget(key)
-                if result.again_seconds is None:
-                    self._total["success"].inc()
-                else:
-                    self._total["requeue_after"].inc()
-                    self._queue.add_after(key, result.again_seconds)
+                self._ended(key, result)
 
-    def _failed(self, key: Key, error: Exception) -> None:
-        self._total["error"].inc()
-        self._errors.inc()
-        if isinstance(error, ConflictError):
-            log.debug("Reconcile saw an old object", key=str(key), error=str(error))
+    def _ended(self, key: Key, result: Result) -> None:
+        self._queue.forget(key)
+        if result.again_seconds is None:
+            self._metrics.success.inc()
             return
+        self._metrics.requeue_after.inc()
+        self._queue.add_after(key, result.again_seconds)
+
+    def _again_after_failure(self, key: Key, *, owed: bool) -> None:
+        with self._settled:
+            if owed and not self._queue.shutting_down:
+                self._owed.add(key)
+        self._queue.add_rate_limited(key)
+
+    def _failed(self, error: BaseException) -> None:
+        self._metrics.error.inc()
+        self._metrics.errors.inc()
+        if isinstance(error, ConflictError):
+            log.debug("Reconcile saw an old object", error=str(error))
+            return
+        unforeseen = _unforeseen(error)
+        if unforeseen:
+            self._metrics.panics.inc()
         log.error(
-            "Reconcile failed", key=str(key), error=str(error), kind=type(error).__name__, exc_info=_unforeseen(error)
+            "Reconcile failed", error=str(error), kind=type(error).__name__, exc_info=error if unforeseen else None
         )
 
 
-def _unforeseen(error: Exception) -> bool:
+def _unforeseen(error: BaseException) -> bool:
     """Whether the error is a programming error, whose stack the log must show."""
     return type(error).__module__ == "builtins"
 

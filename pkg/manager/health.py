@@ -1,19 +1,29 @@
 """/healthz, /readyz and /metrics on one small HTTP server; every other path is 404.
 
 Liveness never asks the API server: a process that waits for it is not ill. Readiness is a list of named checks.
+Anybody in the cluster can connect, so the number of threads is bounded and a silent connection is closed.
 """
 
 from __future__ import annotations
 
+import errno
 import http.server
+import socket
+import socketserver
+import sys
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from pkg.manager.errors import ListenError
+
 SOCKET_TIMEOUT_SECONDS = 10
+MAX_CONNECTIONS = 16
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 log = structlog.get_logger()
 
@@ -21,14 +31,24 @@ Check = Callable[[], str | None]
 
 
 class HealthServer:
-    """The server; a check returns None when all is well, else a sentence."""
+    """The server; a check returns None when all is well, else a sentence that anybody may read.
+
+    Args:
+        address: `HOST:PORT`; without a host it listens on every address, IPv6 too.
+        registry: What /metrics shows.
+
+    Raises:
+        ListenError: nobody can listen there.
+    """
 
     def __init__(self, address: str, registry: CollectorRegistry) -> None:
         host, _, port = address.rpartition(":")
         self._registry = registry
         self._checks: dict[str, dict[str, Check]] = {"/healthz": {}, "/readyz": {}}
-        self._server = http.server.ThreadingHTTPServer((host.strip("[]"), int(port)), self._handler_class())
-        self._server.daemon_threads = True
+        try:
+            self._server = _open(host.strip("[]"), int(port), self._handler_class())
+        except OSError as error:
+            raise ListenError(f"cannot listen on {address} for health and metrics: {error.strerror}") from error
 
     @property
     def port(self) -> int:
@@ -37,18 +57,18 @@ class HealthServer:
 
     def add_health_check(self, name: str, check: Check) -> None:
         """Adds a condition of being alive."""
-        self._checks["/healthz"][name] = check
+        self._checks["/healthz"] |= {name: check}
 
     def add_ready_check(self, name: str, check: Check) -> None:
         """Adds a condition of being ready."""
-        self._checks["/readyz"][name] = check
+        self._checks["/readyz"] |= {name: check}
 
     def start(self) -> None:
         """Serves in a thread until `stop`."""
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="health", daemon=True).start()
 
     def stop(self) -> None:
-        """Stops serving."""
+        """Stops serving; only after `start`."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -57,20 +77,10 @@ class HealthServer:
         path = path.split("?", 1)[0].rstrip("/")
         if path == "/metrics":
             encoder, content_type = choose_encoder(accept)
-            return 200, content_type, encoder(self._registry)
+            return HTTPStatus.OK, content_type, encoder(self._registry)
         if path in self._checks:
-            return self._report(self._checks[path])
-        return 404, "text/plain", b"not found: try /healthz, /readyz or /metrics\n"
-
-    def _report(self, checks: dict[str, Check]) -> tuple[int, str, bytes]:
-        found = {name: check() for name, check in checks.items()}
-        lines = [f"[+]{name} ok" if why is None else f"[-]{name} failed: {why}" for name, why in found.items()]
-        failed = any(why is not None for why in found.values())
-        return (
-            (500 if failed else 200),
-            "text/plain",
-            ("\n".join([*lines, "failed" if failed else "ok"]) + "\n").encode(),
-        )
+            return _report(self._checks[path])
+        return HTTPStatus.NOT_FOUND, "text/plain", b"not found: try /healthz, /readyz or /metrics\n"
 
     def _handler_class(self) -> type[http.server.BaseHTTPRequestHandler]:
         health = self
@@ -85,9 +95,80 @@ class HealthServer:
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET
 
             def log_message(self, *args: object) -> None:
                 log.debug("Health request", request=args[1:] if args else ())
 
         return Handler
+
+
+def _report(checks: dict[str, Check]) -> tuple[int, str, bytes]:
+    found = {name: _why_not(check) for name, check in dict(checks).items()}
+    lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in found.items()]
+    failed = any(found.values())
+    text = "\n".join([*lines, "failed" if failed else "ok"]) + "\n"
+    return (HTTPStatus.INTERNAL_SERVER_ERROR if failed else HTTPStatus.OK), "text/plain", text.encode()
+
+
+def _why_not(check: Check) -> str:
+    try:
+        return check() or ""
+    except Exception as error:
+        log.exception("Check crashed")
+        return f"the check itself failed with {type(error).__name__}"
+
+
+class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """A connection beyond the limit is closed at once; the probe or Prometheus comes again."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(
+        self, family: socket.AddressFamily, address: tuple[str, int], handler: type[http.server.BaseHTTPRequestHandler]
+    ) -> None:
+        self.address_family = family
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for the host's name
+        self.server_name, self.server_port = "", self.server_address[1]
+
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread was started, so nobody else releases
+            self._free.release()
+            raise
+
+    def process_request_thread(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        log.debug("Health connection broke", error=str(sys.exception()))
+
+
+def _open(host: str, port: int, handler: type[http.server.BaseHTTPRequestHandler]) -> _Server:
+    if host and ":" not in host:
+        return _Server(socket.AF_INET, (host, port), handler)
+    try:
+        return _Server(socket.AF_INET6, (host or "::", port), handler)
+    except OSError as error:
+        if host or error.errno not in _NO_IPV6:
+            raise
+    return _Server(socket.AF_INET, ("", port), handler)

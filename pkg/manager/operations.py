@@ -15,6 +15,7 @@ import structlog
 
 from pkg.kube.clock import Clock
 from pkg.kube.stop import StopToken
+from pkg.manager.threads import join_all
 from pkg.workqueue.key import Key
 
 log = structlog.get_logger()
@@ -46,7 +47,6 @@ class Crashed:
 @dataclass(slots=True)
 class _Operation:
     stop: StopToken
-    thread: threading.Thread
     since: float
 
 
@@ -63,6 +63,7 @@ class Operations(Generic[R]):
         self._lock = threading.Lock()
         self._running: dict[Key, _Operation] = {}
         self._outcomes: dict[Key, Succeeded[R] | Crashed] = {}
+        self._threads: set[threading.Thread] = set()
         self._closed = ""
 
     def start(self, key: Key, work: Callable[[StopToken], R]) -> bool:
@@ -72,8 +73,9 @@ class Operations(Generic[R]):
                 return False
             stop = StopToken()
             thread = threading.Thread(target=self._run, args=(key, work, stop), name=f"{self._name}:{key}", daemon=True)
-            self._running[key] = _Operation(stop=stop, thread=thread, since=self._clock.monotonic())
-        thread.start()
+            self._running[key] = _Operation(stop=stop, since=self._clock.monotonic())
+            self._threads.add(thread)
+            thread.start()
         return True
 
     def observe(self, key: Key) -> Running | Succeeded[R] | Crashed | None:
@@ -105,13 +107,10 @@ class Operations(Generic[R]):
             operation.stop.cancel(reason)
 
     def wait_all(self, timeout_seconds: float) -> list[threading.Thread]:
-        """Waits for all to end; returns the threads that have not."""
-        deadline = self._clock.monotonic() + timeout_seconds
+        """Waits until all have ended and were announced; returns the threads of those that have not."""
         with self._lock:
-            threads = [operation.thread for operation in self._running.values()]
-        for thread in threads:
-            thread.join(max(0.0, deadline - self._clock.monotonic()))
-        return [thread for thread in threads if thread.is_alive()]
+            threads = list(self._threads)
+        return join_all(threads, timeout_seconds)
 
     def _run(self, key: Key, work: Callable[[StopToken], R], stop: StopToken) -> None:
         outcome: Succeeded[R] | Crashed
@@ -123,4 +122,12 @@ class Operations(Generic[R]):
         with self._lock:
             self._outcomes[key] = outcome
             del self._running[key]
-        self._on_finished(key)
+        self._announce(key)
+
+    def _announce(self, key: Key) -> None:
+        try:
+            self._on_finished(key)
+        except Exception:
+            log.exception("End of an operation not announced", operation=self._name, key=str(key))
+        with self._lock:
+            self._threads.discard(threading.current_thread())
