@@ -30,7 +30,7 @@ from pkg.informers.listing import Listing, Selection
 from pkg.kube.backoff import Backoff, delay_after
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK, Clock
-from pkg.kube.errors import ApiStatusError, ExpiredError, KubeError, ThrottledError, TransportError
+from pkg.kube.errors import ApiStatusError, DecodeError, ExpiredError, KubeError, ThrottledError, TransportError
 from pkg.kube.stop import StopToken
 from pkg.kube.wire import ByteStream
 
@@ -140,6 +140,8 @@ class Reflector(Generic[T]):
             whole = self._listing.whole()
             items = [self._decoder.item(raw) for raw in whole.items]
             version = whole.resource_version
+        if not version:
+            raise DecodeError("a list without a resourceVersion, from which no watch can start")
         self._sink.replace(items)
         self.last_version = version
         self.lists += 1
@@ -192,10 +194,10 @@ class Reflector(Generic[T]):
             case ErrorEvent(error=error):
                 raise error
             case Bookmark(resource_version=version):
-                self.last_version = version
+                self.last_version = version or self.last_version
             case ObjectEvent() as event:
                 self._sink.apply(event)
-                self.last_version = event.resource_version
+                self.last_version = event.resource_version or self.last_version
 
     def _later(self, error: KubeError) -> _Next:
         self._log.info("Watch is delayed", kind=type(error).__name__, error=str(error))

@@ -98,6 +98,7 @@ class Session:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._lock = threading.Lock()
+        self._refreshed_at = float("-inf")
         self._use(source.load())
 
     def _use(self, configuration: Configuration) -> None:
@@ -124,6 +125,9 @@ class Session:
         with self._lock:
             if self._authorization != refused:
                 return True
+            if time.monotonic() - self._refreshed_at < AUTHORIZATION_SECONDS:
+                return False  # a credential plugin must not run for every request of a client that is refused
+            self._refreshed_at = time.monotonic()
             before = self.configuration
             fresh = self.source.load()
             if _identity(fresh) == _identity(before):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Literal
 
@@ -31,7 +33,7 @@ class Small(Object, frozen=True, kw_only=True):
 
 
 class Mirror:
-    """A handler that keeps its own picture and notes what cannot be: an add of what is there, a change of what is not."""
+    """A handler that keeps its own picture and notes what cannot be, such as an add of what is there."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -186,9 +188,12 @@ def test_a_server_that_is_killed_and_comes_back_is_caught_up_with(control_plane:
         bench.create(name)
     mirror.wait_for(bench.truth())
     control_plane.process("kube-apiserver").kill()
-    control_plane.process("kube-apiserver").start()
-    control_plane.wait_ready()
+    control_plane.start()
     bench.change("changes", "2")
     bench.delete("goes")
     bench.create("comes")
     mirror.wait_for(bench.truth())
+    with warnings.catch_warnings():
+        # CPython 3.11 forgets to close a TLS socket that is reset between connect and handshake (SSLSocket._create).
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -170,6 +170,14 @@ def test_a_bookmark_moves_the_version_and_nothing_else(bench: Bench) -> None:
     assert bench.sink.seen == ["replace "]
 
 
+def test_a_list_without_a_version_is_not_watched_from(bench: Bench) -> None:
+    bench.api.list(an_object("a"), version="")
+    bench.api.list(an_object("a"), version="10")
+    bench.run()
+    assert bench.api.verbs() == "list list"
+    assert bench.sink.seen == ["replace ns/a"]
+
+
 def test_a_watch_that_is_closed_at_once_without_an_event_backs_off_and_lists(bench: Bench) -> None:
     for _ in range(3):
         bench.api.list()

@@ -205,20 +205,28 @@ def test_an_answer_that_is_not_what_it_claims_to_be_is_a_decode_error(bench: Ben
             call()
 
 
+def only_new(exchange: Exchange) -> None:
+    exchange.answer(200 if exchange.header("Authorization") == "Bearer new" else 401)
+
+
 def test_a_401_is_answered_with_fresh_credentials_once(bench: Bench, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("old")
-
-    def only_new(exchange: Exchange) -> None:
-        exchange.answer(200 if exchange.header("Authorization") == "Bearer new" else 401)
-
     transport = bench.connect(only_new, tokenFile=str(token))
-    with pytest.raises(errors.UnauthorizedError):
-        transport.request("GET", "/x")
     token.write_text("new")
     assert transport.request("POST", "/x", body=b"{}").status == 200
-    assert [exchange.header("Authorization") for exchange in bench.came] == ["Bearer old", "Bearer old", "Bearer new"]
+    assert [exchange.header("Authorization") for exchange in bench.came] == ["Bearer old", "Bearer new"]
     assert bench.came[-1].body == b"{}"
+
+
+def test_credentials_that_stay_refused_are_not_read_again_for_each_request(bench: Bench, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("old")
+    transport = bench.connect(only_new, tokenFile=str(token))
+    for _ in range(3):
+        with pytest.raises(errors.UnauthorizedError):
+            transport.request("GET", "/x")
+    assert len(bench.came) == 3
 
 
 def test_many_threads_with_a_stale_token_read_the_new_one_once(bench: Bench, tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""What importing costs: the kubernetes package takes half a second, and `ark --help` must not pay for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["pkg.kube.client", "pkg.kube.discovery", "pkg.kube.backoff", "pkg.informers.factory", "pkg.informers.lister"],
+)
+def test_only_the_transport_imports_the_kubernetes_package(module: str) -> None:
+    program = f"import sys, {module}; print('kubernetes' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "False"
