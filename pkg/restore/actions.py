@@ -21,7 +21,7 @@ from pkg.restore.actions_pods import (
 from pkg.restore.actions_volumes import let_claim_bind, let_volume_bind
 from pkg.restore.archive import Entry
 from pkg.restore.fields import drop, drop_keys, object_at, objects_at, text_at, texts_at, value_at
-from pkg.restore.plan import CLAIMS, PODS, SERVICES, VOLUMES, Facts
+from pkg.restore.plan import CLAIMS, JOBS, PODS, SERVICES, VOLUMES, Facts
 from pkg.restore.services import drop_addresses
 
 OWN_LABELS = (RESTORE_LABEL, RESTORE_UID_LABEL)
@@ -73,6 +73,10 @@ def _drop_job_uids(obj: JsonObject, entry: Entry, facts: Facts) -> None:
     drop_keys(obj, ("metadata", "annotations"), ["batch.kubernetes.io/job-tracking"])
     if value_at(obj, "spec", "manualSelector") is True:
         return
+    if (entry.namespace, entry.name) in facts.jobs_with_data:
+        # Its pods come back because they carry a volume's restore; with their old labels it adopts them.
+        obj["spec"] = {**object_at(obj, "spec"), "manualSelector": True}
+        return
     for path in (
         ("metadata", "labels"),
         ("spec", "selector", "matchLabels"),
@@ -107,7 +111,7 @@ ACTIONS = (
     Action(name="no token volume", resource=PODS, change=drop_token_volumes),
     Action(name="no restic-wait of an earlier restore", resource=PODS, change=drop_restic_wait),
     Action(name="no snapshot annotation", resource=PODS, change=drop_snapshot_annotations),
-    Action(name="no UID of the old job", resource="jobs.batch", change=_drop_job_uids),
+    Action(name="no UID of the old job", resource=JOBS, change=_drop_job_uids),
     Action(name="no address of the old cluster", resource=SERVICES, change=drop_addresses),
     Action(name="a claim that binds anew", resource=CLAIMS, change=let_claim_bind),
     Action(name="a volume that binds anew", resource=VOLUMES, change=let_volume_bind),

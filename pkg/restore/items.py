@@ -7,6 +7,7 @@ with one.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
@@ -86,12 +87,7 @@ def _existing(
 
 def _comparable(live: JsonObject, entry: Entry, facts: Facts) -> JsonObject:
     """The cluster's object under the same changes; its namespaces are target ones already."""
-    unmapped = Facts(
-        captured_claims=facts.captured_claims,
-        kept_volumes=facts.kept_volumes,
-        selector_services=facts.selector_services,
-    )
-    return restored(live, entry, unmapped)
+    return restored(live, entry, dataclasses.replace(facts, namespace_mapping={}))
 
 
 def _merge_account(api: RestoreApi, ref: ResourceRef, live: JsonObject, original: JsonObject) -> ItemResult:

@@ -13,7 +13,7 @@ from pkg.apis.label_selector import matches
 from pkg.apis.meta import JsonObject, LabelSelector
 from pkg.restore.archive import Entry
 from pkg.restore.captures import Captures
-from pkg.restore.fields import object_at, text_at, texts_at
+from pkg.restore.fields import object_at, objects_at, text_at, texts_at
 from pkg.restore.filters import Scope
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -22,6 +22,7 @@ PODS = "pods"
 CLAIMS = "persistentvolumeclaims"
 VOLUMES = "persistentvolumes"
 SERVICES = "services"
+JOBS = "jobs.batch"
 
 # Classes come before what names them, or pods and claims that name one would be refused. Service accounts come
 # before secrets, because a token Secret without its account is deleted by the cluster.
@@ -61,12 +62,16 @@ class Facts:
         captured_claims: (namespace, claim) of the claims whose contents restic holds.
         kept_volumes: Names of the persistent volumes that are restored as they were, on their old disk.
         selector_services: (namespace, name) of services whose endpoints the cluster makes.
+        jobs_restored: Whether jobs are restored at all.
+        jobs_with_data: (namespace, name) of jobs whose pods carry the restore of a volume.
     """
 
     namespace_mapping: Mapping[str, str] = field(default_factory=dict)
     captured_claims: frozenset[tuple[str, str]] = frozenset()
     kept_volumes: frozenset[str] = frozenset()
     selector_services: frozenset[tuple[str, str]] = frozenset()
+    jobs_restored: bool = True
+    jobs_with_data: frozenset[tuple[str, str]] = frozenset()
 
     def target(self, namespace: str) -> str:
         """The namespace that an object of this one goes into."""
@@ -104,11 +109,9 @@ def gather_facts(
         captures: What restic holds.
         namespace_mapping: The Restore's.
     """
-    services, kept = set(), set()
+    services, kept, jobs = set(), set(), set()
     for entry in entries:
-        if entry.group_resource not in (SERVICES, VOLUMES):
-            continue
-        obj = read(entry)
+        obj = read(entry) if entry.group_resource in (SERVICES, VOLUMES, PODS) else None
         if obj is None:
             continue
         if entry.group_resource == SERVICES and object_at(obj, "spec", "selector"):
@@ -116,12 +119,23 @@ def gather_facts(
         wanted = scope.takes(entry) and matches(selector, texts_at(obj, "metadata", "labels"))
         if entry.group_resource == VOLUMES and wanted and keeps_disk(obj, captures):
             kept.add(entry.name)
+        job = controlling_job(obj)
+        if entry.group_resource == PODS and job and wanted and captures.of_pod(obj):
+            jobs.add((entry.namespace, job))
     return Facts(
         namespace_mapping=namespace_mapping,
         captured_claims=frozenset(captures.by_claim),
         kept_volumes=frozenset(kept),
         selector_services=frozenset(services),
+        jobs_restored=scope.resources.takes(JOBS),
+        jobs_with_data=frozenset(jobs),
     )
+
+
+def controlling_job(pod: JsonObject) -> str:
+    """The name of the job that made a pod, empty when none did."""
+    owners = (one for one in objects_at(pod, "metadata", "ownerReferences") if one.get("controller") is True)
+    return next((text_at(one, "name") for one in owners if one.get("kind") == "Job"), "")
 
 
 def keeps_disk(volume: JsonObject, captures: Captures) -> bool:

@@ -13,7 +13,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.names import GROUP, MIRROR_POD_ANNOTATION
 from pkg.restore.archive import Entry
 from pkg.restore.fields import objects_at, text_at, texts_at
-from pkg.restore.plan import CLAIMS, CRDS, PODS, VOLUMES, Facts
+from pkg.restore.plan import CLAIMS, CRDS, JOBS, PODS, VOLUMES, Facts, controlling_job
 
 NEVER = {
     "nodes": "nodes register themselves",
@@ -59,6 +59,13 @@ def _mirror_pod(obj: JsonObject, entry: Entry, facts: Facts) -> str:
 
 def _finished_pod(obj: JsonObject, entry: Entry, facts: Facts) -> str:
     return "the pod had finished" if text_at(obj, "status", "phase") in ("Succeeded", "Failed") else ""
+
+
+def _pod_of_job(obj: JsonObject, entry: Entry, facts: Facts) -> str:
+    """A job takes only pods with its own new UID in their labels, so its work would be done twice."""
+    job = controlling_job(obj)
+    again = job and facts.jobs_restored and (entry.namespace, job) not in facts.jobs_with_data
+    return "its job makes it anew" if again else ""
 
 
 def _finished_job(obj: JsonObject, entry: Entry, facts: Facts) -> str:
@@ -110,7 +117,8 @@ def _annotations(obj: JsonObject) -> dict[str, str]:
 REFUSALS = (
     Refusal(name="mirror pods", resource=PODS, reason=_mirror_pod),
     Refusal(name="finished pods", resource=PODS, reason=_finished_pod),
-    Refusal(name="finished jobs", resource="jobs.batch", reason=_finished_job),
+    Refusal(name="pods of jobs", resource=PODS, reason=_pod_of_job),
+    Refusal(name="finished jobs", resource=JOBS, reason=_finished_job),
     Refusal(name="endpoints", resource="endpoints", reason=_endpoints),
     Refusal(name="endpoint slices", resource="endpointslices.discovery.k8s.io", reason=_endpoint_slice),
     Refusal(name="volumes made anew", resource=VOLUMES, reason=_volume_made_anew),

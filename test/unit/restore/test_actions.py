@@ -21,6 +21,7 @@ FACTS = Facts(
     namespace_mapping={"shop": "shop-2"},
     captured_claims=frozenset({("shop", "captured")}),
     kept_volumes=frozenset({"pv-kept"}),
+    jobs_with_data=frozenset({("shop", "loads")}),
 )
 
 
@@ -157,6 +158,11 @@ def test_a_claim_binds_anew(name: str, volume: str, spec: JsonObject, annotation
     kept = {f"volume.kubernetes.io/{key}": value for key, value in chosen.items()} if annotations else {}
     kept |= {"volume.beta.kubernetes.io/storage-provisioner": "csi"} if annotations else {}
     assert object_at(after, "metadata", "annotations") == kept
+
+
+def test_a_job_whose_pods_carry_data_keeps_the_selector_that_adopts_them() -> None:
+    after = restored(JOB, entry(JOBS, "loads"), FACTS)
+    assert after["spec"] == {**object_at(JOB, "spec"), "manualSelector": True}
 
 
 def test_a_token_secret_is_emptied_for_the_cluster_to_fill() -> None:

@@ -9,7 +9,11 @@ from pkg.restore.archive import Entry
 from pkg.restore.plan import Facts
 from pkg.restore.refusals import refusal_of, refusal_of_resource
 
-FACTS = Facts(kept_volumes=frozenset({"pv-kept"}), selector_services=frozenset({("shop", "web")}))
+FACTS = Facts(
+    kept_volumes=frozenset({"pv-kept"}),
+    selector_services=frozenset({("shop", "web")}),
+    jobs_with_data=frozenset({("shop", "loads")}),
+)
 SLICES = "endpointslices.discovery.k8s.io"
 API_SERVICES = "apiservices.apiregistration.k8s.io"
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -26,6 +30,8 @@ def meta(**fields: dict[str, str]) -> JsonObject:
 
 OWNER: JsonObject = {"metadata": {"ownerReferences": [{"kind": "Pod", "controller": True}]}}
 SET_OWNER: JsonObject = {"metadata": {"ownerReferences": [{"kind": "StatefulSet", "controller": True}]}}
+JOB_OWNER: JsonObject = {"metadata": {"ownerReferences": [{"kind": "Job", "name": "once", "controller": True}]}}
+DATA_JOB_OWNER: JsonObject = {"metadata": {"ownerReferences": [{"kind": "Job", "name": "loads", "controller": True}]}}
 FAILED_JOB: JsonObject = {"status": {"conditions": [{"type": "Failed", "status": "True"}]}}
 RUNNING_JOB: JsonObject = {"status": {"conditions": [{"type": "Complete", "status": "False"}], "active": 1}}
 MANAGED = meta(labels={"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"})
@@ -41,6 +47,9 @@ AUTO = meta(labels={"kube-aggregator.kubernetes.io/automanaged": "onstart"})
         pytest.param("pods", "p", {"status": {"phase": "Failed"}}, True, id="a pod that failed"),
         pytest.param("pods", "p", {"status": {"phase": "Running"}}, False, id="a running pod"),
         pytest.param("pods", "p", {"status": {"phase": "Pending"}}, False, id="a pending pod"),
+        pytest.param("pods", "p", JOB_OWNER, True, id="a pod that its job makes anew"),
+        pytest.param("pods", "p", DATA_JOB_OWNER, False, id="a pod of a job that carries data"),
+        pytest.param("pods", "p", SET_OWNER, False, id="a pod of a stateful set"),
         pytest.param("jobs.batch", "j", {"status": {"completionTime": "2026"}}, True, id="a job that completed"),
         pytest.param("jobs.batch", "j", FAILED_JOB, True, id="a job that failed"),
         pytest.param("jobs.batch", "j", RUNNING_JOB, False, id="a running job"),
@@ -89,3 +98,8 @@ def test_an_object_is_restored_or_not(resource: str, name: str, obj: JsonObject,
 )
 def test_a_resource_is_restored_or_not(resource: str, expected: bool) -> None:
     assert bool(refusal_of_resource(resource)) is expected
+
+
+def test_a_pod_of_a_job_comes_back_where_its_job_does_not() -> None:
+    entry = Entry(group_resource="pods", namespace="shop", name="p", offset=0, size=0)
+    assert not refusal_of(JOB_OWNER, entry, Facts(jobs_restored=False))
