@@ -29,7 +29,7 @@ def _verb(name: str, backup: str, restore: str, help_text: str) -> LazyGroup:
         "restores": Lazy(restore, f"{help_text} restores"),
         "restore": Lazy(restore),
     }
-    return LazyGroup(name, commands, help_text=f"{help_text} backups and restores.")
+    return cluster_options(LazyGroup(name, commands, help_text=f"{help_text} backups and restores."))
 
 
 get_group = _verb("get", f"{_BACKUPS}:get", f"{_RESTORES}:get", "List")

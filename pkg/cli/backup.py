@@ -111,7 +111,7 @@ def _ttl_text(seconds: object) -> str:
     return format_duration(seconds) if isinstance(seconds, float) else str(seconds)
 
 
-command = click.Group("backup", help="Work with backups.")
+command = cluster_options(click.Group("backup", help="Work with backups."))
 _COMMANDS: tuple[click.Command, ...] = (create, get, describe, logs)
 for _command in _COMMANDS:
     command.add_command(cluster_options(_command))

@@ -27,13 +27,15 @@ def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> No
     print_objects(objects, str(options["output"]), columns, ref=RESTIC_REPOSITORIES)
 
 
-repository_group = click.Group("repo", help="Work with restic repositories.")
+repository_group = cluster_options(click.Group("repo", help="Work with restic repositories."))
 repository_group.add_command(cluster_options(get))
-command = LazyGroup(
-    "restic",
-    {
-        "repo": Lazy("pkg.cli.restic:repository_group", "Work with restic repositories"),
-        "server": Lazy("pkg.cli.restic_server:command", "Run the node agent"),
-    },
-    help_text="Work with restic.",
+command = cluster_options(
+    LazyGroup(
+        "restic",
+        {
+            "repo": Lazy("pkg.cli.restic:repository_group", "Work with restic repositories"),
+            "server": Lazy("pkg.cli.restic_server:command", "Run the node agent"),
+        },
+        help_text="Work with restic.",
+    )
 )

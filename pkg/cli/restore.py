@@ -104,7 +104,7 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
     stream_text(connection, "RestoreLog", name, output.write, timeout_seconds=timeout)
 
 
-command = click.Group("restore", help="Work with restores.")
+command = cluster_options(click.Group("restore", help="Work with restores."))
 _COMMANDS: tuple[click.Command, ...] = (create, get, describe, logs)
 for _command in _COMMANDS:
     command.add_command(cluster_options(_command))

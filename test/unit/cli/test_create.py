@@ -57,8 +57,10 @@ def test_flags_become_a_spec(ark: Ark, api: FakeApi, flags: list[str], expected:
     assert spec_of(api) == {**EVERYTHING, **expected}
 
 
-def test_labels_are_set_and_the_namespace_may_stand_anywhere(ark: Ark, api: FakeApi) -> None:
-    assert ark("backup", "create", "b1", "-n", "other", "--labels", "a=1,b=2")[0] == 0
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_labels_are_set_and_the_namespace_may_stand_anywhere(ark: Ark, api: FakeApi, place: int) -> None:
+    line = ["backup", "create", "b1", "--labels", "a=1,b=2"]
+    assert ark(*line[:place], "-n", "other", *line[place:])[0] == 0
     found = api.get(refs.BACKUPS, "other", "b1")
     assert found is not None
     metadata = found["metadata"]
