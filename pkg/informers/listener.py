@@ -23,6 +23,7 @@ T = TypeVar("T", bound=Object)
 T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
 
 HIGH_WATER: Final = 1024
+SLOW_CALL_SECONDS: Final = 1.0
 ERROR_PAUSE_SECONDS: Final = 1.0
 
 
@@ -85,6 +86,7 @@ class Listener(Generic[T]):
         self._changed = threading.Condition()
         self._pending: deque[Notification[T]] = deque()
         self._warn_at = HIGH_WATER
+        self._call_began = float("inf")
         self._synced = StopToken()
         self._stop.on_cancel(self._wake)
         self._thread = threading.Thread(target=self._run, name=f"listener {name}", daemon=True)
@@ -100,8 +102,14 @@ class Listener(Generic[T]):
             pending = len(self._pending)
             self._changed.notify()
         if pending >= self._warn_at:
+            self._warn_if_slow(pending)
+
+    def _warn_if_slow(self, pending: int) -> None:
+        """A long queue alone is what a long list makes; a long call behind it is what will eat the memory."""
+        seconds = self._clock.monotonic() - self._call_began
+        if seconds > SLOW_CALL_SECONDS:
             self._warn_at = pending * 2
-            log.warning("Handler is slow", informer=self._name, pending=pending)
+            log.warning("Handler is slow", informer=self._name, pending=pending, call_seconds=round(seconds, 1))
 
     @property
     def pending(self) -> int:
@@ -137,11 +145,13 @@ class Listener(Generic[T]):
 
     def _run(self) -> None:
         while (notification := self._take()) is not None:
+            self._call_began = self._clock.monotonic()
             try:
                 self._deliver(notification)
             except Exception:
                 log.exception("Handler failed", informer=self._name)
                 self._clock.wait(self._stop, ERROR_PAUSE_SECONDS)
+            self._call_began = float("inf")
 
     def _take(self) -> Notification[T] | None:
         with self._changed:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from pkg.apis.meta import Object, ObjectMeta
 from pkg.informers.listener import HIGH_WATER, Added, Deleted, InitialEnd, Listener, Updated
@@ -82,6 +83,21 @@ def test_a_slow_handler_delays_only_itself(stop: StopToken) -> None:
     assert listeners[0].pending == HIGH_WATER + 4
     release.set()
     slow.wait_for(HIGH_WATER + 5)
+
+
+@pytest.mark.parametrize(("seconds", "warnings"), [(0.5, 0), (1.5, 1)])
+def test_a_long_queue_behind_a_long_call_is_said_once(stop: StopToken, seconds: float, warnings: int) -> None:
+    release, clock = threading.Event(), FakeClock()
+    handler = Handler(lambda name: assert_set(release))
+    listener = started(handler, stop, clock)
+    listener.put(Added(made("first"), initial=False))
+    handler.wait_for(1)
+    clock.advance(seconds)
+    with structlog.testing.capture_logs() as logged:
+        for number in range(HIGH_WATER + 100):
+            listener.put(Added(made(str(number)), initial=False))
+    assert [entry["event"] for entry in logged] == ["Handler is slow"] * warnings
+    release.set()
 
 
 def assert_set(event: threading.Event) -> None:
