@@ -30,7 +30,7 @@ from pkg.manager.operations import Crashed, Operations, Running, Succeeded
 from pkg.manager.reconciler import Result, again_in, done
 from pkg.objectstore.errors import StoreError
 from pkg.restic.environment import restic_environment
-from pkg.restic.errors import RepositoryMissingError, ResticError
+from pkg.restic.errors import CancelledError, RepositoryMissingError, ResticError
 from pkg.restic.repository import init_repository, open_repository
 from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
@@ -43,12 +43,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryFinding:
-    """What a look at the repository found; `repository_id` is empty where it is not usable."""
+    """What a look at the repository found; `repository_id` is empty where it is not usable.
+
+    Attributes:
+        interrupted: The look was stopped and found nothing.
+    """
 
     repository_id: str = ""
     generation: int = 1
     reason: str = ""
     message: str = ""
+    interrupted: bool = False
 
 
 class ResticRepositoryReconciler:
@@ -74,6 +79,7 @@ class ResticRepositoryReconciler:
         self._operations = operations
         self._clock = clock
         self._scratch_dir = scratch_dir
+        self._examined: dict[Key, tuple[str, int]] = {}  # the object and its spec that a key's operation looks at
 
     def reconcile(self, key: Key) -> Result:
         """Looks at a repository that is not Ready; records what was found."""
@@ -85,6 +91,10 @@ class ResticRepositoryReconciler:
         match self._operations.observe(key):
             case Running():
                 return done()
+            case Succeeded() | Crashed() if self._examined.get(key) != _version(repository):
+                return self._look_again(key)
+            case Succeeded(result=RepositoryFinding(interrupted=True)):
+                return self._look_again(key)
             case Succeeded(result=finding):
                 return self._record(key, repository, finding)
             case Crashed(error=error):
@@ -96,8 +106,14 @@ class ResticRepositoryReconciler:
     def _look(self, key: Key, repository: ResticRepository) -> Result:
         if not needs_a_look(repository, self._clock.now().timestamp()):
             return done() if repository.status.phase == RepositoryPhase.READY else again_in(NOT_READY_RETRY_SECONDS)
+        self._examined[key] = _version(repository)
         self._operations.start(key, lambda stop: self._examine(repository, stop))
         return done()
+
+    def _look_again(self, key: Key) -> Result:
+        """Drops a finding that is about an older spec, another object of that name, or nothing at all."""
+        self._operations.forget(key)
+        return again_in(0)
 
     def _record(self, key: Key, repository: ResticRepository, finding: RepositoryFinding) -> Result:
         change: JsonObject = {
@@ -125,6 +141,8 @@ class ResticRepositoryReconciler:
             return self._open_or_make(repository, stores, stop)
         except (VolumeFailure, StoreFailure, SettingsError) as error:
             return RepositoryFinding(reason=error.reason.value, message=error.message)
+        except CancelledError:
+            return RepositoryFinding(interrupted=True)
         except ResticError as error:
             return RepositoryFinding(reason=error.reason.value, message=str(error))
         except StoreError as error:
@@ -150,6 +168,10 @@ class ResticRepositoryReconciler:
             found = init_repository(self._runner, environment, stop)
             log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
         return compare_identity(repository, found, generation)
+
+
+def _version(repository: ResticRepository) -> tuple[str, int]:
+    return repository.metadata.uid, repository.metadata.generation
 
 
 def needs_a_look(repository: ResticRepository, now: float) -> bool:
