@@ -47,9 +47,7 @@ def read_metadata(store: ObjectStore, name: str) -> BackupMetadata:
     key = backup_keys(name).metadata
     data = store.get(key)
     try:
-        return BackupMetadata(
-            raw=msgspec.json.decode(data, type=dict), backup=msgspec.json.decode(data, type=Backup)
-        )
+        return BackupMetadata(raw=msgspec.json.decode(data, type=dict), backup=msgspec.json.decode(data, type=Backup))
     except msgspec.DecodeError as error:
         raise ObjectInvalidError(f"{key!r} is not a backup's metadata: {error}") from error
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
-from obstore.store import LocalStore
+from obstore.store import GCSStore, LocalStore
 
 from pkg.objectstore.clients import Client, open_client
 from pkg.objectstore.credentials import CloudCredentials
@@ -59,18 +59,18 @@ class CloudStore:
         """Writes the object and returns its etag."""
         mode: PutMode = "create" if if_none_match else "overwrite"
         if if_match is not None:
-            mode = {"e_tag": if_match}
+            mode = {"version": if_match} if isinstance(self._client, GCSStore) else {"e_tag": if_match}
         with door(self._place, key, key_is_needed=if_match is not None):
             result = obstore.put(
                 self._client, key, data, mode=mode, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
             )
-        return result["e_tag"] or ""
+        return self._etag(result["e_tag"], result["version"])
 
     def head(self, key: str) -> ObjectInfo | None:
         """What is known of the object; None when there is none."""
         try:
             with door(self._place, key):
-                return _info(obstore.head(self._client, key))
+                return self._info(obstore.head(self._client, key))
         except ObjectNotFoundError:
             self._list_nowhere(self._client)  # a HEAD has no body: only a listing tells a missing bucket
             return None
@@ -80,7 +80,7 @@ class CloudStore:
         with door(self._place):
             for page in obstore.list(self._client, prefix or None):
                 for meta in page:
-                    yield _info(meta)
+                    yield self._info(meta)
 
     def list_directories(self, prefix: str = "") -> Keys:
         """The directories right below a directory."""
@@ -116,12 +116,16 @@ class CloudStore:
             for _ in obstore.list(client, _NOWHERE):
                 break
 
+    def _info(self, meta: ObjectMeta) -> ObjectInfo:
+        etag = self._etag(meta["e_tag"], meta["version"])
+        return ObjectInfo(key=meta["path"], size_bytes=meta["size"], etag=etag)
+
+    def _etag(self, etag: str | None, version: str | None) -> str:
+        """What a conditional put compares: Google compares generations, all others etags."""
+        return (version if isinstance(self._client, GCSStore) else etag) or ""
+
     def __repr__(self) -> str:
         return f"CloudStore({self._place})"
-
-
-def _info(meta: ObjectMeta) -> ObjectInfo:
-    return ObjectInfo(key=meta["path"], size_bytes=meta["size"], etag=meta["e_tag"] or "")
 
 
 def open_store(location: StorageLocation, credentials: CloudCredentials) -> ObjectStore:

@@ -19,7 +19,7 @@ Keys: TypeAlias = list[str]  # inside the class below `list` is a method
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
-    """What a listing says about an object; `etag` is opaque."""
+    """What is known of an object; `etag` is opaque, and in a listing of Google's empty."""
 
     key: str
     size_bytes: int
