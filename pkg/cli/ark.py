@@ -98,3 +98,7 @@ def main() -> NoReturn:
 def _fail(message: str, code: int) -> int:
     click.echo(f"An error occurred: {message}", err=True)
     return code
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from pathlib import Path
 from pkg.apis.names import DEFAULT_NAMESPACE
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ClusterFlags
+from pkg.cli.patience import PatientTransport
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK, Clock
 
@@ -46,7 +47,7 @@ def connect(flags: ClusterFlags) -> Connection:
     transport = load_transport(flags.kubeconfig, flags.kubecontext)
     namespace = flags.namespace or configured_namespace(Path.home() / CONFIG_FILE) or DEFAULT_NAMESPACE
     return Connection(
-        client=Client(transport),
+        client=Client(PatientTransport(transport)),
         namespace=namespace,
         forward=lambda pod, port: port_forward(transport, namespace, pod, port),
     )
