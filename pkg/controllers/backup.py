@@ -76,7 +76,7 @@ class BackupKindOfEngine:
 
     def validate(self, obj: Backup) -> list[str]:
         """Sentences that say why it cannot run."""
-        location = self._stores.current().settings.location
+        location = self._stores.settings().location
         namespaces = {item.metadata.name for item in self._client.list(NAMESPACES, "", Namespace)}
         return validate_backup(
             obj,

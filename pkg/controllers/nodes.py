@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 from pkg.apis.core import DaemonSet, Node, Pod
 from pkg.apis.names import RESTIC_DAEMONSET
@@ -10,9 +11,22 @@ from pkg.controllers.agents import AgentVerdict, verdict
 from pkg.informers.lister import Lister
 from pkg.kube.clock import Clock
 
+FORGOTTEN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wait:
+    """For how long a node has had no agent, as far as anybody asked."""
+
+    since: float
+    asked_at: float
+
 
 class NodeAgents:
-    """Answers whether a node can take work; the wait for an agent starts with the first question that found none."""
+    """Answers whether a node can take work.
+
+    The wait for an agent starts with the first question that found none, and anew when nobody asked for a minute.
+    """
 
     def __init__(
         self,
@@ -29,7 +43,7 @@ class NodeAgents:
         self._agent_pods = agent_pods
         self._clock = clock
         self._lock = threading.Lock()
-        self._missing_since: dict[str, float] = {}
+        self._missing: dict[str, _Wait] = {}
 
     def verdict(self, node_name: str) -> AgentVerdict:
         """Whether that node has an agent, will have one, or never will."""
@@ -42,10 +56,13 @@ class NodeAgents:
         )
         if found.ready:
             with self._lock:
-                self._missing_since.pop(node_name, None)
+                self._missing.pop(node_name, None)
         return found
 
     def _waited(self, node_name: str) -> float:
         now = self._clock.monotonic()
         with self._lock:
-            return now - self._missing_since.setdefault(node_name, now)
+            wait = self._missing.get(node_name)
+            since = wait.since if wait is not None and now - wait.asked_at <= FORGOTTEN_SECONDS else now
+            self._missing[node_name] = _Wait(since=since, asked_at=now)
+            return now - since

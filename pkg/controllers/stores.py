@@ -54,20 +54,26 @@ class Stores:
         """UID of this cluster's kube-system."""
         return self._cluster_id
 
+    def settings(self) -> Settings:
+        """The settings in force; no store is opened.
+
+        Raises:
+            SettingsError: there are none.
+        """
+        return self._config.settings()
+
     def current(self) -> OpenStores:
         """The stores of the settings in force, unchecked.
 
         Raises:
             SettingsError: there are no settings.
+            StoreFailure: what they name cannot be opened.
         """
         settings = self._config.settings()
         with self._lock:
             if self._open is None or self._open.settings is not settings:
-                self._open = OpenStores(
-                    settings=settings,
-                    backups=open_store(settings.location, settings.credentials),
-                    restic=open_restic_store(settings.location, settings.credentials),
-                )
+                self._checked.clear()  # it is keyed by id, which the next object may have again
+                self._open = _open(settings)
             return self._open
 
     def checked(self) -> OpenStores:
@@ -108,6 +114,17 @@ class Stores:
                 f"{self._cluster_id}; give this cluster a prefix of its own (backupStorageProvider.prefix)",
             )
         return stores
+
+
+def _open(settings: Settings) -> OpenStores:
+    try:
+        return OpenStores(
+            settings=settings,
+            backups=open_store(settings.location, settings.credentials),
+            restic=open_restic_store(settings.location, settings.credentials),
+        )
+    except StoreError as error:
+        raise StoreFailure(store_reason(error), str(error)) from error
 
 
 def store_reason(error: StoreError) -> Reason:
