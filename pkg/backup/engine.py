@@ -143,7 +143,9 @@ class _Run:
             self._log.warning("Discovery incomplete", warning=warning)
         self._warnings = len(discovery.warnings)
         gathering = Gathering(self._job, spool, self._stop, self._log)
-        return gathering.run(discovery), gathering.errors
+        entries = gathering.run(discovery)
+        self._warnings += gathering.warnings
+        return entries, gathering.errors
 
     def _capture(self, spool: Spool, entries: tuple[LedgerEntry, ...]) -> tuple[LedgerEntry, ...]:
         run = CaptureRun(self._job, self._stop, self._log)

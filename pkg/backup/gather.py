@@ -30,6 +30,7 @@ class Gathering:
 
     Attributes:
         errors: One text per list or object that could not be stored.
+        warnings: What the backup does not do though somebody may expect it.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class Gathering:
         self._log = log
         self._spool = spool
         self._stop = stop
-        self._survey = Survey(default_all=bool(job.backup.spec.default_volumes_to_restic))
+        spec = job.backup.spec
+        self._survey = Survey(default_all=bool(spec.default_volumes_to_restic), hooks=spec.hooks)
         self.errors: list[str] = []
+        self.warnings = 0
 
     def run(self, discovery: Discovery) -> tuple[LedgerEntry, ...]:
         """Fills the spool and returns the ledger.
@@ -56,6 +59,7 @@ class Gathering:
             self._job.on_progress(self._spool.count, 0, None)
         self._add_needed(collector)
         self._read_missing()
+        self._tell_of_hooks()
         return ledger_entries(self._survey)
 
     def _scope(self, discovery: Discovery) -> Scope:
@@ -100,6 +104,12 @@ class Gathering:
             volume = self._read(PVS, "", name, PersistentVolume)
             if volume is not None:
                 self._survey.volumes[name] = volume
+
+    def _tell_of_hooks(self) -> None:
+        """A pod whose hooks do not run is captured while its application writes; nobody must believe otherwise."""
+        for key in self._survey.hooked_pods:
+            self._log.warning("Hooks of the pod are not run", pod=key)
+        self.warnings += len(self._survey.hooked_pods)
 
     def _read(self, ref: ResourceRef, namespace: str, name: str, struct: type[T]) -> T | None:
         try:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pkg.apis.ark import BackupHooks
 from pkg.apis.core import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from pkg.apis.reasons import Reason
+from pkg.backup.hooks import hooked
 from pkg.backup.spool import Item
 from pkg.kube.refs import PODS, PVCS, PVS
 from pkg.volumes.ledger import EntryState, LedgerEntry
@@ -31,11 +33,15 @@ class Survey:
 
     Attributes:
         default_all: Volumes that nobody named are wanted too.
+        hooks: Those of the backup's spec.
+        hooked_pods: Keys of the pods that have hooks, by annotation or spec.
         claims: By namespace and name.
         volumes: By name.
     """
 
     default_all: bool
+    hooks: BackupHooks | None = None
+    hooked_pods: list[str] = field(default_factory=list)
     pods: list[tuple[Pod, Answers]] = field(default_factory=list)
     claims: dict[tuple[str, str], PersistentVolumeClaim] = field(default_factory=dict)
     volumes: dict[str, PersistentVolume] = field(default_factory=dict)
@@ -46,6 +52,8 @@ class Survey:
         if item.ref == PODS:
             pod = _POD.decode(item.body)
             self.saw_pods = True
+            if hooked(pod, self.hooks):
+                self.hooked_pods.append(pod.metadata.key)
             if pod.spec.volumes or pod.metadata.annotations:
                 self.pods.append((pod, select_volumes(pod, default_all=self.default_all)))
         elif item.ref == PVCS:

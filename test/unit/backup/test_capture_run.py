@@ -260,6 +260,25 @@ def test_a_shutdown_leaves_everything_to_the_next_run(world: BackupWorld, early:
     assert set(world.store.objects) == {"nightly/ark-claim.json"}
 
 
+def test_a_pod_that_waits_for_a_restore_is_not_captured_and_the_backup_says_so(world: BackupWorld) -> None:
+    pod = world.api.get(refs.PODS, "shop", "db-0") or {}
+    world.api.remove(refs.PODS, "shop", "db-0")
+    pod["spec"] = pod["spec"] | {"initContainers": [{"name": "restic-wait"}]}  # type: ignore[operator]  # JSON
+    world.api.add(refs.PODS, pod | {"status": {"phase": "Pending"}})
+    outcome = run_backup(world.job(), world.stop)
+    assert outcome.phase is BackupPhase.PARTIALLY_FAILED
+    assert entry_of(world).reason == Reason.RESTORE_IN_PROGRESS
+    assert world.capturer.started == {}
+
+
+def test_hooks_that_are_not_run_are_a_warning(world: BackupWorld) -> None:
+    world.pod("shop", "hooked", named="", annotations={"pre.hook.backup.ark.heptio.com/command": "sync"})
+    outcome = run_backup(world.job(), world.stop)
+    assert (outcome.phase, outcome.status.warnings) == (BackupPhase.COMPLETED, 1)
+    assert 'msg="Hooks of the pod are not run"' in world.log
+    assert "pod=shop/hooked" in world.log
+
+
 def test_progress_tells_of_the_volumes(world: BackupWorld) -> None:
     run_backup(world.job(), world.stop)
     told = [volumes for _, _, volumes in world.progress if volumes is not None]
