@@ -13,7 +13,8 @@ from typing import TypeVar
 from pkg.apis.meta import JsonObject
 from pkg.kube.backoff import retry_transient
 from pkg.kube.clock import Clock
-from pkg.kube.errors import ServerError, ThrottledError, TransportError
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import KubeError, ServerError, ThrottledError, TransportError
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.restore.errors import ApiUnavailableError, RestoreInterruptedError
@@ -21,6 +22,18 @@ from pkg.restore.job import RestoreApi
 
 R = TypeVar("R")
 _ATTEMPTS = 7
+
+
+def discovered(discover: Callable[[], Discovery], *, stop: StopToken, clock: Clock) -> Discovery:
+    """What the cluster serves.
+
+    Raises:
+        ApiUnavailableError: it does not say.
+    """
+    try:
+        return retry_transient(discover, stop=stop, clock=clock)
+    except KubeError as error:
+        raise ApiUnavailableError(f"the cluster does not say what it serves: {error}") from error
 
 
 class PatientApi:

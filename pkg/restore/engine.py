@@ -10,13 +10,11 @@ from __future__ import annotations
 import dataclasses
 
 from pkg.apis.reasons import BackupPhase, Reason
-from pkg.kube.backoff import retry_transient
-from pkg.kube.errors import KubeError
 from pkg.kube.stop import StopToken
 from pkg.objectstore.errors import StoreError
 from pkg.objectstore.layout import restore_keys
-from pkg.restore.api import PatientApi
-from pkg.restore.errors import ApiUnavailableError, BackupDamagedError, RestoreError, RestoreInterruptedError
+from pkg.restore.api import PatientApi, discovered
+from pkg.restore.errors import BackupDamagedError, RestoreError, RestoreInterruptedError
 from pkg.restore.job import CANCELED, RestoreJob, RestoreOutcome
 from pkg.restore.namespaces import Namespaces
 from pkg.restore.oplog import RestoreLog
@@ -88,10 +86,7 @@ def _wired(
     job: RestoreJob, stored: StoredBackup, stop: StopToken, results: Results, log: RestoreLog
 ) -> tuple[Run, VolumeWait]:
     api = PatientApi(job.client, stop=stop, clock=job.clock)
-    try:
-        discovery = retry_transient(job.discover, stop=stop, clock=job.clock)
-    except KubeError as error:
-        raise ApiUnavailableError(f"the cluster does not say what it serves: {error}") from error
+    discovery = discovered(job.discover, stop=stop, clock=job.clock)
     prepared = prepare(stored, job.restore.spec, discovery, job.priorities)
     for warning in discovery.warnings:
         results.warnings.ark(warning)

@@ -14,6 +14,7 @@ from pkg.kube.discovery import Discovery
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.restore.actions import labelled, restored
+from pkg.restore.api import discovered
 from pkg.restore.archive import Entry
 from pkg.restore.captures import PodVolume
 from pkg.restore.definitions import wait_until_served
@@ -203,7 +204,7 @@ class Run:
         self._discovery, late = wait_until_served(
             self._definitions,
             api=self._api,
-            discover=self._job.discover,
+            discover=lambda: discovered(self._job.discover, stop=self._stop, clock=self._job.clock),
             timeout_seconds=self._job.definition_timeout_seconds,
             clock=self._job.clock,
             stop=self._stop,

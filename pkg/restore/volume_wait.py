@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
+import structlog
 
 from pkg.apis.ark import VolumeCounts, VolumeEntry
 from pkg.apis.core import PersistentVolume, PersistentVolumeClaim, Pod, Volume
@@ -17,7 +18,7 @@ from pkg.apis.meta import ObjectReference
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import VolumeSource
 from pkg.kube.clock import Clock
-from pkg.kube.errors import ApiStatusError, NotFoundError
+from pkg.kube.errors import ApiStatusError, NotFoundError, ServerError, ThrottledError, TransportError
 from pkg.kube.refs import PODS, PVCS, PVS
 from pkg.kube.stop import StopToken
 from pkg.restore.captures import PodVolume
@@ -30,6 +31,8 @@ from pkg.restore.volume_plan import Filling, PodsByUid, Start, Statuses, next_st
 from pkg.volumes.naming import restore_volume_name
 from pkg.volumes.selection import Rejected
 from pkg.volumes.source import volume_source
+
+log = structlog.get_logger()
 
 POLL_SECONDS = 2.0
 MISSING_SECONDS = 5.0
@@ -215,9 +218,15 @@ class VolumeWait:
         labels = restore_labels(
             self._settings.restore_name, self._settings.restore_uid, pod_uid=filling.pod_uid, node=node
         )
-        self._agents.start(filling.name, spec, labels)
-        self._started.add(filling.name)
-        self._moved_at = self._clock.monotonic()
+        try:
+            self._agents.start(filling.name, spec, labels)
+        except (TransportError, ThrottledError, ServerError) as error:
+            log.debug("Volume restore not created yet", name=filling.name, error=str(error))
+        except ApiStatusError as error:
+            self._fail(filling, Reason.INTERNAL, f"its PodVolumeRestore is refused: {error}")
+        else:
+            self._started.add(filling.name)
+            self._moved_at = self._clock.monotonic()
 
     def _source(self, filling: Filling, pod: Pod) -> VolumeSource | Rejected | None:
         """Where the volume lies; None while its claim is not there yet."""

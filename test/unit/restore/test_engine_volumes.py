@@ -12,7 +12,7 @@ from pkg.apis.meta import Json, JsonObject
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.apis.volumes import PodVolumeRestoreStatus
 from pkg.kube import refs
-from pkg.kube.errors import TransportError
+from pkg.kube.errors import TransportError, status_error
 from pkg.kube.stop import StopToken
 from pkg.kube.wire import Response
 from pkg.restore.errors import ApiUnavailableError
@@ -294,3 +294,16 @@ def test_a_crash_at_any_request_is_healed_by_the_next_run(
         assert (outcome.phase, outcome.warnings, outcome.errors) == (BackupPhase.COMPLETED, 0, 0)
     assert sorted(spec.marker_only for spec in world.agents.specs.values()) == [False, True]
     assert gzip.decompress(world.store.files["b1/restore-r1-logs.gz"]).startswith(b"time=")
+
+
+def test_an_order_that_the_api_server_refuses_is_an_error(world: RestoreWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.store_backup(pod(), claim(), volumes=[DATA])
+    errors = [TransportError("gone"), status_error("spec.node: required", code=422, reason="Invalid")]
+
+    def start(*arguments: object) -> None:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(world.agents, "start", start)
+    world.restore()
+    assert "its PodVolumeRestore is refused: spec.node: required" in str(world.results().errors)
+    assert errors == []
