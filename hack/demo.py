@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from 
 from hack.demo_cluster import ClusterStage, StandingClusterStage
 from hack.demo_controlplane import ControlPlaneStage
 from hack.demo_existing import ExistingStage
-from hack.demo_stage import ROOT, DemoError, Stage
+from hack.demo_stage import ROOT, DemoError, Refusal, Stage
 from hack.demo_steps import Steps, say, show
 from hack.demo_story import DAMAGES, Snapshot, Story, all_differences, show_differences, table_of_counts
 from pkg.testing.access import existing_cluster
@@ -92,6 +92,8 @@ def run(workdir: Path, damage: str) -> bool:
     steps = Steps()
     try:
         is_same = tell(stage, steps, damage)
+    except Refusal:
+        raise
     except (DemoError, HarnessError) as error:
         say(f"\n{stage.diagnosis()}\n\nTHE DEMO FAILED: {error}")
         is_same = False

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hack.demo_stage import DemoError, Stage, prepare
+from hack.demo_stage import DemoError, Refusal, Stage, prepare
 from pkg.testing import cluster_cli
-from pkg.testing.access import ClusterAccess
 from pkg.testing.cluster import ALL_IMAGES, Cluster
 from pkg.testing.cluster_state import cache_directory, running
 
@@ -43,7 +42,7 @@ class StandingClusterStage(Stage):
         super().__init__()
         self._workdir = cache_directory() / "clusters" / "standing"
         if running(self._workdir):
-            raise DemoError("a cluster stands already; make cluster-down ends it")
+            raise Refusal("a cluster stands already; make cluster-down ends it")
 
     def start(self) -> None:
         """Build what is missing and start it."""
@@ -52,13 +51,7 @@ class StandingClusterStage(Stage):
         state = running(self._workdir)
         if state is None:
             raise DemoError(f"the cluster has ended; see {self._workdir}")
-        self.access = ClusterAccess(
-            kubeconfig=Path(state.kubeconfig),
-            server_url="",  # only asked for where a service account's token is written down
-            ca_file=Path(state.kubeconfig),
-            cache=self._workdir / "kubectl-cache",
-            prefix=("nsenter", f"--net={state.network}"),
-        )
+        self.access = state.access()
 
     def stop(self) -> None:
         """End it."""

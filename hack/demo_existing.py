@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hack.demo_stage import ARK_NAMESPACE, CONFIG, INSTALL_SECONDS, DemoError, Stage
+from hack.demo_stage import ARK_NAMESPACE, CONFIG, INSTALL_SECONDS, Refusal, Stage
 from pkg.testing.access import ClusterAccess
 
 SHIPPED_IMAGE = "ark/ark:latest"
@@ -25,7 +25,7 @@ class ExistingStage(Stage):
 
     def _named(self, variable: str, what: str) -> str:
         if not (value := os.environ.get(variable)):
-            raise DemoError(f"on a cluster of your own, {variable}= must name {what}")
+            raise Refusal(f"on a cluster of your own, {variable}= must name {what}")
         return value
 
     def start(self) -> None:
@@ -33,7 +33,8 @@ class ExistingStage(Stage):
         found = self.kubectl("get", "namespaces,crd", "-o", "name").split()
         taken = [name for name in found if name.endswith((f"/{ARK_NAMESPACE}", "/shop", ".ark.heptio.com"))]
         if taken:
-            raise DemoError(f"this cluster has {', '.join(taken)}: the demo does not touch an Ark that is there")
+            shown = f"{taken[0]} and {len(taken) - 1} more" if len(taken) > 1 else taken[0]
+            raise Refusal(f"this cluster has {shown}: the demo touches neither an Ark nor an application that is there")
         self._is_ours = True
 
     def install(self) -> None:

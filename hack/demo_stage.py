@@ -27,6 +27,10 @@ class DemoError(Exception):
     """The demo cannot go on; the message says why."""
 
 
+class Refusal(DemoError):
+    """The demo will not begin here; nothing was touched, so there is nothing to diagnose."""
+
+
 def prepare(tier: str) -> None:
     """Install and build what a tier needs, in sight; does nothing where all is there."""
     for step in ("packages", "build"):
