@@ -6,6 +6,7 @@ leaves as an error of `pkg.kube.errors`. Importing this module imports the kuber
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -96,11 +97,13 @@ class KubeTransport:
         """Opens a GET whose answer does not end by itself; see `Transport.open_stream`."""
         headers = {"Accept": JSON_TYPE, "User-Agent": USER_AGENT}
         what = f"GET {path}"
-        response = self._send(what, "GET", _url(path, query), None, headers, OPEN_STREAM_SECONDS, read_timeout_seconds)
+        opening = min(OPEN_STREAM_SECONDS, read_timeout_seconds)
+        response = self._send(what, "GET", _url(path, query), None, headers, opening, opening)
         if response.status >= 300:
             with response:
                 data = _read_body(response, time.monotonic() + OPEN_STREAM_SECONDS, what)
             raise error_from_response(what, response.status, response.headers, data[:_ERROR_BODY_BYTES])
+        _allow_silence(response, read_timeout_seconds)
         return KubeStream(response, what)
 
     def close(self) -> None:
@@ -166,6 +169,13 @@ def load_transport(kubeconfig: str = "", context: str = "") -> KubeTransport:
 
 def _url(path: str, query: Mapping[str, str] | None) -> str:
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def _allow_silence(response: urllib3.BaseHTTPResponse, seconds: float) -> None:
+    """From the answer's head on, silence is normal; before it, it is a server that hangs."""
+    connected = getattr(response.connection, "sock", None)
+    if isinstance(connected, socket.socket):
+        connected.settimeout(seconds)
 
 
 def _read_body(response: urllib3.BaseHTTPResponse, deadline: float, what: str) -> bytes:

@@ -82,13 +82,16 @@ def test_a_token_that_the_server_does_not_know_is_unauthorized(
     refused.close()
 
 
-def test_a_reader_of_an_idle_watch_is_released_in_milliseconds(client: Client, namespace: str) -> None:
+def test_a_reader_of_an_idle_watch_is_left_alone_and_released_in_milliseconds(
+    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pkg.kube.transport.OPEN_STREAM_SECONDS", 0.3)
     version = client.list_page(CONFIG_MAPS, namespace).resource_version
     stream = client.watch(CONFIG_MAPS, namespace, resource_version=version, timeout_seconds=300)
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(stream.read(1000)))
     reader.start()
-    time.sleep(0.3)
+    time.sleep(1.0)
     assert reader.is_alive()
     started = time.monotonic()
     stream.shutdown()

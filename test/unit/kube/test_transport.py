@@ -286,6 +286,28 @@ def test_a_stream_that_ends_in_its_order_is_at_its_end(bench: Bench) -> None:
     stream.close()
 
 
+def test_a_stream_whose_answer_does_not_begin_is_given_up_early(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pkg.kube.transport.OPEN_STREAM_SECONDS", 0.1)
+    transport = bench.connect(Exchange.hang)
+    started = time.monotonic()
+    with pytest.raises(errors.TransportError, match="timed out"):
+        transport.open_stream("/x", read_timeout_seconds=600)
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_stream_that_has_begun_may_be_silent_for_its_whole_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pkg.kube.transport.OPEN_STREAM_SECONDS", 0.05)
+    stream = bench.connect(chunked).open_stream("/x", read_timeout_seconds=0.4)
+    assert stream.read(10) == b"hello"
+    started = time.monotonic()
+    with pytest.raises(errors.TransportError, match="timed out"):
+        stream.read(10)
+    assert time.monotonic() - started > 0.3
+    stream.close()
+
+
 def test_shutdown_releases_a_reader_of_a_silent_stream_in_milliseconds(bench: Bench) -> None:
     stream = bench.connect(chunked).open_stream("/x", read_timeout_seconds=60)
     stream.read(10)
