@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TypeVar
 
 import msgspec
 import structlog.typing
 
 from pkg.apis.core import PersistentVolume, PersistentVolumeClaim
+from pkg.backup.bindings import BINDINGS, ROLES, BoundRole, bound_role
 from pkg.backup.collect import Collector
 from pkg.backup.errors import SpecInvalidError
 from pkg.backup.job import BackupJob
@@ -54,10 +56,13 @@ class Gathering:
         """
         scope = self._scope(discovery)
         collector = self._collector(scope)
-        for request in plan_lists(scope, discovery):
+        requests = plan_lists(scope, discovery)
+        for request in requests:
             collector.collect(request)
             self._job.on_progress(self._spool.count, 0, None)
         self._add_needed(collector)
+        listed = {request.ref.group_resource for request in requests}
+        self._add_roles(collector, scope, discovery, listed)
         self._read_missing()
         self._tell_of_hooks()
         return ledger_entries(self._survey)
@@ -93,6 +98,28 @@ class Gathering:
             collector.add(PVCS, namespace, name)
         for name in sorted(self._survey.bound_volumes()):
             collector.add(PVS, "", name)
+
+    def _add_roles(self, collector: Collector, scope: Scope, discovery: Discovery, listed: Set[str]) -> None:
+        """0.9's item action of service accounts: the cluster roles that are bound to them, and the bindings."""
+        bindings, roles = discovery.resolve(BINDINGS), discovery.resolve(ROLES)
+        if bindings is None or roles is None or BINDINGS in listed or not self._survey.accounts:
+            return
+        if scope.cluster_resources is False or not scope.takes_resource(bindings.ref):
+            return
+        try:
+            found = self._bound_roles(bindings.ref)
+        except (KubeError, msgspec.DecodeError) as error:
+            self.errors.append(f"{BINDINGS}: {error}")
+            return
+        for one in sorted(found, key=lambda bound: bound.binding):
+            collector.add(bindings.ref, "", one.binding)
+        for role in sorted({one.role for one in found}):
+            collector.add(roles.ref, "", role)
+
+    def _bound_roles(self, bindings: ResourceRef) -> list[BoundRole]:
+        pages = self._job.client.list_pages(bindings)
+        found = (bound_role(raw, self._survey.accounts) for page in pages for raw in page.items)
+        return [one for one in found if one is not None]
 
     def _read_missing(self) -> None:
         """Reads what the ledger needs and the filters keep out of the tarball; without it the volume is told lost."""

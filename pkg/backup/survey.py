@@ -15,7 +15,7 @@ from pkg.apis.core import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from pkg.apis.reasons import Reason
 from pkg.backup.hooks import hooked
 from pkg.backup.spool import Item
-from pkg.kube.refs import PODS, PVCS, PVS
+from pkg.kube.refs import PODS, PVCS, PVS, SERVICE_ACCOUNTS
 from pkg.volumes.ledger import EntryState, LedgerEntry
 from pkg.volumes.selection import Rejected, Selected, claim_of, excluded_paths, select_volumes
 from pkg.volumes.source import volume_source
@@ -37,6 +37,7 @@ class Survey:
         hooked_pods: Keys of the pods that have hooks, by annotation or spec.
         claims: By namespace and name.
         volumes: By name.
+        accounts: The service accounts, by namespace and name.
     """
 
     default_all: bool
@@ -45,6 +46,7 @@ class Survey:
     pods: list[tuple[Pod, Answers]] = field(default_factory=list)
     claims: dict[tuple[str, str], PersistentVolumeClaim] = field(default_factory=dict)
     volumes: dict[str, PersistentVolume] = field(default_factory=dict)
+    accounts: set[tuple[str, str]] = field(default_factory=set)
     saw_pods: bool = False
 
     def see(self, item: Item) -> None:
@@ -61,6 +63,8 @@ class Survey:
             self.claims[item.namespace, item.name] = claim
         elif item.ref == PVS:
             self.volumes[item.name] = _VOLUME.decode(item.body)
+        elif item.ref == SERVICE_ACCOUNTS:
+            self.accounts.add((item.namespace, item.name))
 
     def mounted_claims(self) -> set[tuple[str, str]]:
         """The claims of all pods, by namespace and name."""

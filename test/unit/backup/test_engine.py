@@ -15,6 +15,7 @@ from pkg.backup.engine import run_backup
 from pkg.backup.errors import BackupInterruptedError, ClaimLostError
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import ForbiddenError, TransportError
+from pkg.kube.wire import Response
 from pkg.objectstore.errors import BucketMissingError, StoreUnreachableError
 from pkg.objectstore.layout import backup_keys
 from pkg.testing.fakebackup import CLUSTER, BackupWorld, captured
@@ -158,6 +159,27 @@ def test_a_death_at_any_call_to_the_store_is_healed_by_the_next_epoch(world: Bac
     assert outcome.phase is BackupPhase.COMPLETED
     assert set(world.store.objects) == {KEYS.claim, KEYS.tarball, KEYS.log, KEYS.volumes, KEYS.metadata}
     assert committed(world).status == outcome.status
+
+
+@pytest.mark.parametrize("line", range(1, 22, 2))
+def test_a_death_at_any_call_to_the_cluster_is_healed_by_the_next_epoch(world: BackupWorld, line: int) -> None:
+    answer, calls = world.api.request, 0
+
+    def die(method: str, path: str, **options: object) -> Response:
+        nonlocal calls
+        calls += 1
+        if calls == line:
+            raise Death
+        return answer(method, path, **options)  # type: ignore[arg-type]  # passed on as they came
+
+    world.api.request = die  # type: ignore[method-assign,assignment]  # the process ends in the middle of a request
+    with pytest.raises(Death):
+        run_backup(world.job(), world.stop)
+    world.api.request = answer  # type: ignore[method-assign]  # the next process is whole
+    assert KEYS.metadata not in world.store.objects
+    world.spec(epoch=2)
+    assert run_backup(world.job(), world.stop).phase is BackupPhase.COMPLETED
+    assert committed(world).metadata.uid == "backup-uid"
 
 
 def test_a_name_of_another_backup_is_left_alone(world: BackupWorld) -> None:
