@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Protocol
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 NO_PROGRESS_SECONDS = 20 * 60.0
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _DOCUMENTS = frozenset({"cat config", "snapshots"})
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.001, 0.05
 
 
 class ResticRunner(Protocol):
@@ -98,20 +100,18 @@ class Runner:
         self._clock = clock
         self._spawner = Spawner(nice=nice)
         self._lock = threading.Lock()
-        self._running: dict[int, RunningChild] = {}
+        self._running: dict[int, tuple[RunningChild, Child]] = {}
 
     def running(self) -> tuple[RunningChild, ...]:
         """The children that run now."""
         with self._lock:
-            return tuple(self._running.values())
+            return tuple(shown for shown, _ in self._running.values())
 
     def kill(self, pid: int) -> bool:
         """Kills a running child at once, as the kernel would for want of memory; False when it has ended."""
         with self._lock:
-            if pid not in self._running:
-                return False
-            signal_group(pid, signal.SIGKILL)
-            return True
+            found = self._running.get(pid)
+        return found is not None and found[1].signal_group(signal.SIGKILL)
 
     def run(
         self,
@@ -143,8 +143,8 @@ class Runner:
             child.feed(command.stdin)
             outcome = supervision.to_the_end()
         finally:
-            self._forget(child)
             supervision.leave_nothing()
+            self._forget(child)
         return self._finished(command, environment, outcome)
 
     def _limit(self, command: Command) -> float:
@@ -165,10 +165,10 @@ class Runner:
 
     def _remember(self, child: Child, command: Command, repository: str) -> None:
         with self._lock:
-            self._running[child.pid] = RunningChild(pid=child.pid, verb=command.verb, repository=repository)
+            shown = RunningChild(pid=child.pid, verb=command.verb, repository=repository)
+            self._running[child.pid] = (shown, child)
 
     def _forget(self, child: Child) -> None:
-        """Before the child is reaped, so that `kill` never meets a number that is somebody else's by now."""
         with self._lock:
             del self._running[child.pid]
 
@@ -193,13 +193,15 @@ class Runner:
 
 
 class Child:
-    """A started process and its group.
+    """A started process and its group; no signal is sent once it was reaped and its number may be somebody else's.
 
     Raises:
         OSError: When program or directory are not there.
     """
 
     def __init__(self, argv: list[str], command: Command, variables: Mapping[str, str]) -> None:
+        self._lock = threading.Lock()
+        self._never = threading.Event()  # to wait on; a wait for the child itself could not be shared with a signal
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
@@ -229,23 +231,26 @@ class Child:
             with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
                 stdin.write(data)
 
-    def signal_group(self, number: int) -> None:
-        """Sends a signal to all of the group; only before the child was reaped."""
-        signal_group(self.pid, number)
+    def signal_group(self, number: int) -> bool:
+        """Sends a signal to all of the group; False once the child was reaped."""
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._process.returncode is None:  # not reaped, so the number is still ours
+                os.killpg(self.pid, number)
+                return True
+        return False
 
     def reap(self, timeout_seconds: float) -> int | None:
         """The exit code, 128 + n for signal n; None while it runs after that long."""
-        try:
-            code = self._process.wait(timeout_seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        return 128 - code if code < 0 else code
-
-
-def signal_group(pid: int, number: int) -> None:
-    """Sends a signal to a process group that may have ended."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, number)
+        give_up, pause = time.monotonic() + timeout_seconds, _FIRST_PAUSE_SECONDS
+        while True:
+            with self._lock:
+                code = self._process.poll()
+            if code is not None:
+                return 128 - code if code < 0 else code
+            if time.monotonic() >= give_up:
+                return None
+            self._never.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 def _never_started(command: Command, repository: str, stop_reason: str) -> Finished:

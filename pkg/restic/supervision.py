@@ -42,8 +42,8 @@ class SupervisedChild(Protocol):
         """Standard output and standard error."""
         ...
 
-    def signal_group(self, number: int) -> None:
-        """Sends a signal to all of the group."""
+    def signal_group(self, number: int) -> bool:
+        """Sends a signal to all of the group; False once the child was reaped."""
         ...
 
     def reap(self, timeout_seconds: float) -> int | None:

@@ -102,6 +102,13 @@ def test_who_ignores_sigterm_is_killed_with_all_it_started(script: Callable[...,
         assert time.monotonic() < deadline
 
 
+def test_a_grandchild_that_holds_the_streams_does_not_hold_us(script: Callable[..., Runner]) -> None:
+    runner = script(f"(trap '' TERM; exec sleep 1000) & {READY}; wait", grace=0.05)
+    stop = StopToken()
+    finished = runner.run(BACKUP, ENVIRONMENT, stop, lambda message: stop.cancel("shutdown"))
+    assert finished.ended is Ended.STOPPED
+
+
 def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
