@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from pkg.apis.core import Namespace
 from pkg.cli.process import ProcessSettings, daemon_options, process_settings
+from pkg.controllers.definitions import drift
 from pkg.controllers.server_wiring import ServerWiring, Surroundings
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK
@@ -76,6 +77,10 @@ def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str,
         clock=REAL_CLOCK,
     )
     ServerWiring(manager, client, given).add_all()
+    drifted = drift(client)
+    if drifted:
+        log.error("Definitions differ", message=drifted)
+    manager.health.add_ready_check("definitions", lambda: drifted)
     return manager.run(stop)
 
 
