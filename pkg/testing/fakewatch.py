@@ -54,9 +54,9 @@ class FakeStream:
             self._chunks.append(data)
             self._changed.notify_all()
 
-    def event(self, type: str, obj: JsonObject) -> None:  # noqa: A002 -- the API's word
+    def event(self, event_type: str, obj: JsonObject) -> None:
         """Sends one watch event."""
-        self.put(msgspec.json.encode({"type": type, "object": obj}) + b"\n")
+        self.put(msgspec.json.encode({"type": event_type, "object": obj}) + b"\n")
 
     def end(self, error: TransportError | None = None) -> None:
         """Ends the stream after what was put: cleanly, or with an error."""

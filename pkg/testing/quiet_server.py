@@ -31,7 +31,7 @@ class QuietHandler(BaseHTTPRequestHandler):
         self.wfile.flush()
         threading.Event().wait()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class's word
+    def log_message(self, *args: object) -> None:
         """Stays quiet here too."""
 
 

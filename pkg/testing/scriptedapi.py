@@ -119,9 +119,9 @@ class _ScriptedStream:
         self._steps.clear()
 
 
-def event(type: str, obj: Json) -> bytes:  # noqa: A002 -- the API's word
+def event(event_type: str, obj: Json) -> bytes:
     """One line of a watch."""
-    return msgspec.json.encode({"type": type, "object": obj}) + b"\n"
+    return msgspec.json.encode({"type": event_type, "object": obj}) + b"\n"
 
 
 def an_object(name: str, version: str = "1", *, namespace: str = "ns", **more: Json) -> JsonObject:

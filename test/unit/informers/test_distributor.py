@@ -28,8 +28,8 @@ def broken(name: str, version: str = "2", error: str = "bad") -> Undecodable:
     return Undecodable(key=f"ns/{name}", resource_version=version, error=error)
 
 
-def an_event(type: EventType, item: Object | Undecodable) -> ObjectEvent[Object]:  # noqa: A002 -- the API's word
-    return ObjectEvent(type=type, object=item, resource_version="9")
+def an_event(event_type: EventType, item: Object | Undecodable) -> ObjectEvent[Object]:
+    return ObjectEvent(type=event_type, object=item, resource_version="9")
 
 
 class Recorder:
