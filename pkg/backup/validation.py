@@ -42,9 +42,8 @@ def validate_backup(
 def reserved_names(restic_location: str, prefix: str) -> frozenset[str]:
     """Names whose directory in the bucket would be something else's."""
     path = restic_location.partition("/")[2].strip("/")
-    below = path.removeprefix(prefix.strip("/")).strip("/") if path.startswith(prefix.strip("/")) else path
-    segments = {one.split("/")[0] for one in (path, below)}
-    return RESERVED_BACKUP_NAMES | (segments - {""})
+    own = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    return RESERVED_BACKUP_NAMES | ({path.removeprefix(own).split("/")[0]} - {""})
 
 
 def _name_problems(name: str, restic_location: str, prefix: str) -> list[str]:

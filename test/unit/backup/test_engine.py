@@ -172,7 +172,7 @@ def test_a_death_at_any_call_to_the_cluster_is_healed_by_the_next_epoch(world: B
             raise Death
         return answer(method, path, **options)  # type: ignore[arg-type]  # passed on as they came
 
-    world.api.request = die  # type: ignore[method-assign,assignment]  # the process ends in the middle of a request
+    world.api.request = die  # type: ignore[method-assign]  # the process ends in the middle of a request
     with pytest.raises(Death):
         run_backup(world.job(), world.stop)
     world.api.request = answer  # type: ignore[method-assign]  # the next process is whole

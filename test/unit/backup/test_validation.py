@@ -98,6 +98,14 @@ def test_reserved_names_are_refused(name: str) -> None:
     assert f'"{name}" is reserved' in found
 
 
-def test_the_first_segment_below_the_prefix_is_reserved_too() -> None:
-    assert {"cluster-a", "volumes"} <= reserved_names("bucket/cluster-a/volumes", "cluster-a")
-    assert "" not in reserved_names("bucket", "")
+@pytest.mark.parametrize(
+    ("restic_location", "prefix", "reserved"),
+    [
+        pytest.param("bucket", "", set(), id="repositories at the top of another bucket"),
+        pytest.param("bucket/repos/ark", "", {"repos"}, id="the first segment"),
+        pytest.param("bucket/cluster-a/volumes", "cluster-a", {"volumes"}, id="the first segment below the prefix"),
+        pytest.param("bucket/cluster-ab/volumes", "cluster-a", {"cluster-ab"}, id="a longer name is not the prefix"),
+    ],
+)
+def test_what_the_restic_location_reserves(restic_location: str, prefix: str, reserved: set[str]) -> None:
+    assert reserved_names(restic_location, prefix) - reserved_names("", "") == reserved
