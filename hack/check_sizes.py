@@ -26,9 +26,7 @@ def oversized(path: pathlib.Path) -> list[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > FUNCTION_LINES_STOP:
-                found.append(
-                    f"{path}:{node.lineno}: {node.name} has {length} lines, the stop is {FUNCTION_LINES_STOP}"
-                )
+                found.append(f"{path}:{node.lineno}: {node.name} has {length} lines, the stop is {FUNCTION_LINES_STOP}")
     return found
 
 

@@ -112,7 +112,7 @@ def test_a_restore_object_of_a_backup_that_does_not_exist_is_refused_by_the_serv
     }
     installation.access.apply(restore)
     wait_until(
-        lambda: (installation.get("restore", name).get("status") or {}).get("phase") == "FailedValidation",  # type: ignore[attr-defined] # JSON
+        lambda: '"FailedValidation"' in json.dumps(installation.get("restore", name).get("status")),
         timeout_seconds=20,
         what="the Restore to be refused",
     )

@@ -20,6 +20,13 @@ chmod 1770 .; touch -d '2010-10-10 10:10:10' .
 """
 
 
+def at(value: object, *path: str) -> object:
+    """Follow a path into JSON; None where it ends."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 @pytest.fixture
 def application(installation: Installation) -> Application:
     name = f"app-{secrets.token_hex(3)}"
@@ -33,7 +40,7 @@ def test_a_namespace_that_was_deleted_comes_back_with_its_volumes(
     application.shell("data", CONTENTS)
     application.shell("scratch", "echo scratch > file; chmod 0750 .")
     before = {volume: application.listing(volume) for volume in ("data", "scratch")}
-    uid = application.pod()["metadata"]["uid"]  # type: ignore[index] # JSON
+    uid = at(application.pod(), "metadata", "uid")
 
     name = f"b-{application.namespace}"
     done = installation.ark("backup", "create", name, "--include-namespaces", application.namespace, "--wait")
@@ -60,9 +67,11 @@ def test_a_second_backup_finds_its_repository_and_uploads_next_to_nothing(
     for number in (1, 2):
         name = f"b{number}-{application.namespace}"
         installation.ark("backup", "create", name, "--include-namespaces", application.namespace, "--wait")
-    captures = installation.objects("podvolumebackups", selector=f"ark.heptio.com/backup-name=b2-{application.namespace}")
-    added = {item["spec"]["volume"]: item["status"].get("bytesAdded", 0) for item in captures}  # type: ignore[index,attr-defined] # JSON
-    assert added["data"] < 100_000
+    captures = installation.objects(
+        "podvolumebackups", selector=f"ark.heptio.com/backup-name=b2-{application.namespace}"
+    )
+    added = {str(at(item, "spec", "volume")): at(item, "status", "bytesAdded") or 0 for item in captures}
+    assert int(str(added["data"])) < 100_000
 
 
 def test_logs_describe_and_results_are_to_be_had(installation: Installation, application: Application) -> None:
