@@ -78,8 +78,10 @@ class Captures:
         return dict(self._results)
 
     def _seen(self) -> dict[str, PodVolumeBackup]:
-        objects = self._lister.list(self._namespace)
-        return {obj.metadata.name: obj for obj in objects if obj.metadata.name in self._wanted}
+        """The captures in the cache; one that is not ours meets `_create`, which tells."""
+        named = {obj.metadata.name: obj for obj in self._lister.list(self._namespace)}
+        found = {name: (named[name], want) for name, want in self._wanted.items() if name in named}
+        return {name: obj for name, (obj, want) in found.items() if is_ours(obj, self._backup, want)}
 
     def _plan(self, seen: Mapping[str, PodVolumeBackup]) -> CapturePlan:
         open_ = [want for name, want in self._wanted.items() if name not in self._results]
@@ -146,8 +148,9 @@ class Captures:
     def _stopped(self, stop: StopToken) -> dict[str, PodVolumeBackupStatus]:
         if stop.reason == Reason.CANCELED:
             self._cancel_created()
+        seen = self._seen()
         for name in self._wanted:
-            obj = self._lister.get(self._namespace, name)
+            obj = seen.get(name)
             done = obj is not None and obj.status.phase in TERMINAL
             if obj is not None and done:
                 self._results[name] = obj.status
