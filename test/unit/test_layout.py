@@ -29,7 +29,7 @@ def test_every_package_says_what_it_promises() -> None:
 
 def test_the_wheel_holds_pkg_alone() -> None:
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert built == {"packages": ["pkg"]}
+    assert built == {"packages": ["pkg"], "exclude": ["/pkg/testing"]}
 
 
 def test_nothing_else_in_this_environment_ships_a_package_named_pkg() -> None:
