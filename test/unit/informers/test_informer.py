@@ -134,6 +134,7 @@ def test_a_removed_handler_hears_nothing_more_while_the_others_do(bench: Bench) 
     bench.api.add(PODS, named("a"))
     staying.wait_for("+a")
     assert leaving.noted == []
+    assert registration.pending == 0, "nothing is queued for a handler that is gone"
 
 
 def test_a_resync_shows_everything_again_to_the_handler_that_asked_for_it(bench: Bench) -> None:
