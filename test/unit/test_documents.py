@@ -10,7 +10,10 @@ import click
 import pytest
 
 from pkg.apis.reasons import BackupPhase, Reason
-from pkg.cli import ark, backup, restic_server, restore
+from pkg.cli.ark import command as ark_command
+from pkg.cli.backup import create as create_backup
+from pkg.cli.restic_server import command as agent_command
+from pkg.cli.restore import create as create_restore
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "config").glob("*.md")])
@@ -57,7 +60,7 @@ COMMAND_LINES = sorted(
 
 @pytest.mark.parametrize("line", COMMAND_LINES)
 def test_a_command_line_is_understood(line: str) -> None:
-    command: click.Command = ark.command
+    command: click.Command = ark_command
     context = click.Context(command, info_name="ark")
     words = shlex.split(line)[1:]
     while isinstance(command, click.Group):
@@ -70,6 +73,6 @@ def test_a_command_line_is_understood(line: str) -> None:
 def test_flags_that_documents_name_exist() -> None:
     named = {flag for document in DOCUMENTS for flag in re.findall(r"`(--[a-z][a-z-]+)", document.read_text())}
     described = "".join(
-        command.get_help(click.Context(command)) for command in (backup.create, restore.create, restic_server.command)
+        command.get_help(click.Context(command)) for command in (create_backup, create_restore, agent_command)
     )
     assert [flag for flag in sorted(named) if flag not in described] == []
