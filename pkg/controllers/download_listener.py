@@ -70,7 +70,7 @@ class DownloadListener:
         """The grant, if the token is right; it is gone afterwards."""
         with self._lock:
             grant = self._grants.get(name)
-            if grant is None or not hmac.compare_digest(grant.token, token):
+            if grant is None or not hmac.compare_digest(grant.token.encode(), token.encode()):
                 return None
             del self._grants[name]
         return grant if grant.expires_at > self._clock.monotonic() else None

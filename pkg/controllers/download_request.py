@@ -119,6 +119,12 @@ class DownloadRequestReconciler:
         }
 
     def _key(self, request: DownloadRequest) -> str:
+        try:
+            return self._key_of_target(request)
+        except ValueError as error:
+            raise DownloadRefused(Reason.INVALID_SPEC, f"spec.target.name: {error}") from error
+
+    def _key_of_target(self, request: DownloadRequest) -> str:
         name = request.spec.target.name
         match request.spec.target.kind:
             case "BackupLog":
@@ -141,8 +147,9 @@ class DownloadRequestReconciler:
 
 
 def presigned(store: ObjectStore, key: str) -> str:
-    """A presigned address; empty for a store that cannot presign, such as a directory."""
+    """A presigned address; empty where none can be made, as for a directory: then the listener is the way."""
     try:
         return store.presign(key, LIFETIME_SECONDS)
-    except NotImplementedError:
+    except StoreError as error:
+        log.debug("No presigned address", object=key, error=str(error))
         return ""
