@@ -135,6 +135,8 @@ class Listener(Generic[T]):
         """Ends the thread after the call it is in; what is queued is dropped."""
         self._stop.cancel("handler removed")
         self._stop.detach()
+        with self._changed:
+            self._pending.clear()
 
     def join(self, timeout_seconds: float) -> bool:
         """Waits for the thread; returns whether it ended. True at once from the handler itself."""
