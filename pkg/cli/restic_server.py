@@ -26,6 +26,7 @@ from pkg.kube.errors import KubeError
 from pkg.kube.refs import CONFIGS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, PODS, RESTIC_REPOSITORIES
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import load_transport
+from pkg.manager.errors import ManagerError
 from pkg.manager.logs import configure_logs
 from pkg.manager.manager import Manager
 from pkg.manager.shutdown import install_signals
@@ -53,7 +54,7 @@ def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: s
     install_signals(stop)
     try:
         sys.exit(run_agent(process_settings(namespace, os.environ), node, metrics_address, kubeconfig, stop))
-    except (KubeError, ResticError) as error:
+    except (KubeError, ManagerError, ResticError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -68,6 +69,7 @@ def run_agent(settings: ProcessSettings, node: str, metrics_address: str, kubeco
         grace_seconds=GRACE_SECONDS,
         registry=CollectorRegistry(),
         clock=REAL_CLOCK,
+        component="ark-agent",
     )
     _wire(manager, client, settings, node, runner)
     return manager.run(stop)

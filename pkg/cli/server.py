@@ -20,6 +20,7 @@ from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.refs import ARK_KINDS, NAMESPACES
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import load_transport
+from pkg.manager.errors import ManagerError
 from pkg.manager.leader import LeaderElector, LeaseSettings
 from pkg.manager.logs import configure_logs
 from pkg.manager.manager import Manager
@@ -43,7 +44,7 @@ def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: s
     install_signals(stop)
     try:
         sys.exit(run_server(process_settings(namespace, os.environ), metrics_address, kubeconfig, stop))
-    except (KubeError, ResticError) as error:
+    except (KubeError, ManagerError, ResticError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -62,7 +63,8 @@ def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str,
         grace_seconds=GRACE_SECONDS,
         registry=registry,
         clock=REAL_CLOCK,
-        elector=LeaderElector(Client(transport.new_connection()), lease, REAL_CLOCK),
+        elector=LeaderElector(Client(transport.new_connection()), lease, REAL_CLOCK, registry),
+        component="ark-server",
     )
     given = Surroundings(
         namespace=settings.namespace,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -48,7 +48,6 @@ from pkg.kube.refs import (
 )
 from pkg.kube.stop import StopToken
 from pkg.manager.controller import Controller
-from pkg.manager.events import EventRecorder
 from pkg.manager.manager import Manager
 from pkg.manager.operations import Operations
 from pkg.objectstore.location import StorageLocation
@@ -98,8 +97,7 @@ class ServerWiring:
         self._given = given
         self._changes = ChangeSignal()
         self._metrics = ServerMetrics(given.registry)
-        self._events = EventRecorder(client, "ark-server", given.clock)
-        manager.add_runnable("events", self._events.run)
+        self._events = manager.events
         factory, namespace = manager.factory, given.namespace
         self._captures = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace)
         self._fillings = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace)
@@ -140,7 +138,7 @@ class ServerWiring:
 
     def _operations(self, name: str, late: _Late) -> Operations[R]:
         operations: Operations[R] = Operations(name, clock=self._given.clock, on_finished=late.enqueue)
-        self._manager.add_operations(cast("Operations[object]", operations))
+        self._manager.add_operations(operations)
         return operations
 
     def _add_repositories(self) -> Repositories:

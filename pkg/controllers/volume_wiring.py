@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from pkg.apis.core import Pod
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore
@@ -42,7 +42,7 @@ class VolumeWiring:
         reconciler = VolumeReconciler(self._agent, kind, informer.lister, operations=operations, slots=Slots(slots))
         controller = self._manager.controller(name, reconciler, workers=WORKERS)
         controllers.append(controller)
-        self._manager.add_operations(cast("Operations[object]", operations))
+        self._manager.add_operations(operations)
 
         def of_pod(pod: Pod) -> Iterable[Key]:
             found = informer.lister.by_index(POD_INDEX, pod.metadata.uid)
