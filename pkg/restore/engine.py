@@ -59,17 +59,18 @@ def _restore(
     run, waiting = _wired(job, stored, stop, results, log)
     try:
         run.create_all()
-        waiting.finish(stop)
+        cancelled = waiting.finish(stop)
     except RestoreInterruptedError:
         if stop.reason != CANCELED:
             raise
+        cancelled = True
         waiting.give_up(Reason.CANCELED, "the Restore was cancelled")
     run.report_progress()
     phase, reason, message = phase_of(
         errors=results.errors.count,
         pods_existing=results.pods_existing,
         volumes_failed=results.volumes_failed,
-        cancelled=stop.cancelled,
+        cancelled=cancelled,
     )
     return RestoreOutcome(
         phase=phase,

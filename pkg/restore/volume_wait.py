@@ -110,8 +110,8 @@ class VolumeWait:
         self.progressed()
         return not self._left()
 
-    def finish(self, stop: StopToken) -> None:
-        """Waits until every volume has ended, or the Restore is cancelled.
+    def finish(self, stop: StopToken) -> bool:
+        """Waits until every volume has ended, or the Restore is cancelled; returns whether it was.
 
         Raises:
             RestoreInterruptedError: the process ends; the volumes go on by themselves.
@@ -121,7 +121,8 @@ class VolumeWait:
                 if stop.reason != CANCELED:
                     raise RestoreInterruptedError(stop.reason)
                 self.give_up(Reason.CANCELED, "the Restore was cancelled")
-                return
+                return True
+        return False
 
     def give_up(self, reason: Reason, message: str) -> None:
         """Ends the wait for every volume that has not ended."""

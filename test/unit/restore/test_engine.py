@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import pytest
 
@@ -13,8 +15,10 @@ from pkg.kube.errors import TransportError, status_error
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.objectstore.errors import CredentialsRefusedError, StoreUnreachableError
+from pkg.restore.engine import run_restore
 from pkg.restore.errors import ApiUnavailableError, RestoreInterruptedError
 from pkg.restore.fields import text_at
+from pkg.restore.job import RestoreProgress
 from pkg.testing.fakerestore import CLUSTER_ROLES, DEPLOYMENTS, RESTORE_UID, WIDGETS, RestoreWorld
 
 
@@ -270,3 +274,16 @@ def test_a_cancelled_restore_ends_with_results(world: RestoreWorld) -> None:
     outcome = world.restore(stop=stop)
     assert (outcome.phase, outcome.reason) == (BackupPhase.PARTIALLY_FAILED, Reason.CANCELED)
     assert "b1/restore-r1-results.gz" in world.store.files
+
+
+@pytest.mark.parametrize("reason", ["Canceled", "shutting down"])
+def test_a_stop_after_the_last_step_changes_nothing(world: RestoreWorld, reason: str) -> None:
+    world.store_backup(namespace(), CONFIG)
+    stop = StopToken()
+
+    def progressed(progress: RestoreProgress) -> None:
+        if progress.items.items_done == progress.items.total_items:
+            stop.cancel(reason)
+
+    job = dataclasses.replace(world.job(RestoreSpec(backup_name="b1")), on_progress=progressed)
+    assert run_restore(job, stop).phase is BackupPhase.COMPLETED

@@ -15,7 +15,7 @@ from pkg.kube import refs
 from pkg.kube.errors import TransportError, status_error
 from pkg.kube.stop import StopToken
 from pkg.kube.wire import Response
-from pkg.restore.errors import ApiUnavailableError
+from pkg.restore.errors import ApiUnavailableError, RestoreInterruptedError
 from pkg.restore.fields import object_at, objects_at, text_at
 from pkg.testing.fakerestore import RESTORE_UID, RestoreWorld, captured
 
@@ -307,3 +307,22 @@ def test_an_order_that_the_api_server_refuses_is_an_error(world: RestoreWorld, m
     world.restore()
     assert "its PodVolumeRestore is refused: spec.node: required" in str(world.results().errors)
     assert errors == []
+
+
+def test_a_cancelled_restore_gives_up_its_volumes(world: RestoreWorld) -> None:
+    world.store_backup(pod(), claim(), volumes=[DATA])
+    stop = StopToken()
+    world.agents.on_wait = lambda: stop.cancel("Canceled")
+    outcome = world.restore(stop=stop)
+    assert (outcome.phase, outcome.reason, outcome.volumes.failed) == ("PartiallyFailed", Reason.CANCELED, 1)
+
+
+def test_a_process_that_ends_while_volumes_are_filled_leaves_them_to_the_next_one(world: RestoreWorld) -> None:
+    world.store_backup(pod(), claim(), volumes=[DATA])
+    stop = StopToken()
+    world.agents.on_wait = lambda: stop.cancel("shutting down")
+    with pytest.raises(RestoreInterruptedError):
+        world.restore(stop=stop)
+    world.agents.on_wait = world.behave
+    assert world.restore().phase is BackupPhase.COMPLETED
+    assert len(world.agents.specs) == 1
