@@ -71,6 +71,7 @@ def _restore(
         pods_existing=results.pods_existing,
         volumes_failed=results.volumes_failed,
         cancelled=cancelled,
+        examples=results.errors.first,
     )
     return RestoreOutcome(
         phase=phase,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,6 +16,8 @@ from pkg.apis.meta import ApiStruct
 from pkg.apis.reasons import BackupPhase, Reason
 
 TEXT_LIMIT = 5000
+_EXAMPLES = 3
+_EXAMPLE_CHARACTERS = 300
 
 
 class RestoreResult(ApiStruct, frozen=True, kw_only=True, omit_defaults=False):
@@ -33,10 +36,11 @@ class RestoreResults(ApiStruct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Texts:
-    """Collects the texts of one kind."""
+    """Collects the texts of one kind; `first` holds a few as examples."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.first: list[str] = []
         self._ark: list[str] = []
         self._cluster: list[str] = []
         self._namespaces: dict[str, list[str]] = {}
@@ -62,6 +66,8 @@ class Texts:
 
     def _add(self, texts: list[str], text: str) -> None:
         self.count += 1
+        if self.count <= _EXAMPLES:
+            self.first.append(text)
         if self.count <= TEXT_LIMIT:
             texts.append(text)
 
@@ -99,9 +105,9 @@ def decode_results(data: bytes) -> RestoreResults:
 
 
 def phase_of(
-    *, errors: int, pods_existing: int, volumes_failed: int, cancelled: bool
+    *, errors: int, pods_existing: int, volumes_failed: int, cancelled: bool, examples: Sequence[str] = ()
 ) -> tuple[BackupPhase, Reason | None, str]:
-    """The phase, reason and message of a restore whose engine came to its end."""
+    """The phase, reason and message of a restore whose engine came to its end; the message quotes some errors."""
     parts = ["canceled"] if cancelled else []
     if pods_existing:
         parts.append(f"{_count(pods_existing, 'pod')} existed already, so the volumes were not restored")
@@ -118,7 +124,8 @@ def phase_of(
         reason = Reason.POD_EXISTS
     else:
         reason = Reason.VOLUMES_MISSING if volumes_failed else Reason.ITEM_ERRORS
-    return BackupPhase.PARTIALLY_FAILED, reason, "; ".join(parts)
+    quoted = " | ".join(text[:_EXAMPLE_CHARACTERS] for text in examples)
+    return BackupPhase.PARTIALLY_FAILED, reason, "; ".join(parts) + (f": {quoted}" if quoted else "")
 
 
 def _count(number: int, word: str) -> str:

@@ -203,7 +203,8 @@ def test_a_refused_object_does_not_stop_the_others(world: RestoreWorld) -> None:
     refused = status_error("admission webhook says no", code=422, reason="Invalid")
     world.api.fail_next(refused, method="POST", ref=refs.CONFIG_MAPS)
     outcome = world.restore()
-    assert (outcome.phase, outcome.reason, outcome.message) == ("PartiallyFailed", Reason.ITEM_ERRORS, "1 error")
+    assert (outcome.phase, outcome.reason) == ("PartiallyFailed", Reason.ITEM_ERRORS)
+    assert outcome.message == "1 error: configmaps shop/settings: not restored: admission webhook says no"
     assert world.api.get(DEPLOYMENTS, "shop", "web") is not None
     assert "admission webhook says no" in world.log()
 

@@ -129,7 +129,7 @@ def test_a_pod_that_exists_prevents_its_volumes_restore(world: RestoreWorld) -> 
     world.api.add(refs.PVCS, claim())
     outcome = world.restore()
     assert (outcome.phase, outcome.reason) == (BackupPhase.PARTIALLY_FAILED, Reason.POD_EXISTS)
-    assert outcome.message == "1 pod existed already, so the volumes were not restored"
+    assert outcome.message.startswith("1 pod existed already, so the volumes were not restored: pods shop/web: ")
     assert world.agents.specs == {}
 
 
