@@ -10,7 +10,7 @@ from pkg.apis.meta import JsonObject, ObjectMeta, ObjectReference
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBackupStatus, VolumeSource
 from pkg.controllers.admission import PER_REPOSITORY
-from pkg.controllers.captures import Captures
+from pkg.controllers.captures import CANCEL_WAIT_SECONDS, Captures
 from pkg.controllers.change_signal import ChangeSignal
 from pkg.controllers.nodes import NodeAgents
 from pkg.kube.refs import POD_VOLUME_BACKUPS
@@ -53,16 +53,19 @@ class World:
         self.nodes = FakeLister([Node(metadata=ObjectMeta(name="n1"))])
         self.rounds: list[Statuses] = []
         self.each_round: Callable[[], None] = self.complete_all
-        agents = NodeAgents(
+        self.agents = NodeAgents(
             NAMESPACE,
             nodes=self.nodes,
             daemon_sets=FakeLister([DaemonSet(metadata=ObjectMeta(name="restic", namespace=NAMESPACE))]),
             agent_pods=FakeLister([agent_pod("n1")]),
             clock=self.clock,
         )
+        self.use(self.changes)
+
+    def use(self, changes: ChangeSignal) -> None:
         backup = Backup(metadata=ObjectMeta(name="nightly", namespace=NAMESPACE, uid="backup-1"))
         self.captures = Captures(
-            backup, self.api.client, self.lister, agents=agents, changes=self.changes, clock=self.clock
+            backup, self.api.client, self.lister, agents=self.agents, changes=changes, clock=self.clock
         )
 
     def sync(self) -> None:
@@ -274,6 +277,46 @@ def test_a_canceled_backup_cancels_its_captures_and_takes_what_they_say() -> Non
     assert (results["c2"].phase, results["c2"].reason) == ("Failed", "Canceled")
     assert world.api.client.get(POD_VOLUME_BACKUPS, NAMESPACE, "c1", PodVolumeBackup).spec.cancel
     assert world.names() == ["c1"]
+
+
+def test_a_canceled_backup_waits_for_what_its_agents_say() -> None:
+    world = World()
+
+    class Agent(ChangeSignal):
+        """Ends a transfer some time after it was told to."""
+
+        def wait(self, stop: StopToken, seen: int, timeout_seconds: float) -> None:
+            for obj in world.api.client.list(POD_VOLUME_BACKUPS, NAMESPACE, PodVolumeBackup):
+                if obj.spec.cancel:
+                    world.set_status(obj.metadata.name, phase="Failed", reason="Canceled", message="by the agent")
+            world.sync()
+
+    def cancel() -> None:
+        world.sync()
+        world.stop.cancel(Reason.CANCELED)
+
+    world.use(Agent())
+    world.each_round = cancel
+    world.captures.want("c1", spec())
+    assert world.wait()["c1"].message == "by the agent"
+
+
+def test_a_canceled_backup_does_not_wait_for_ever_for_an_agent_that_is_gone() -> None:
+    world = World()
+
+    class Silence(ChangeSignal):
+        def wait(self, stop: StopToken, seen: int, timeout_seconds: float) -> None:
+            world.clock.advance(timeout_seconds)
+
+    def cancel() -> None:
+        world.sync()
+        world.stop.cancel(Reason.CANCELED)
+
+    world.use(Silence())
+    world.each_round = cancel
+    world.captures.want("c1", spec())
+    assert world.wait()["c1"].reason == "Canceled"
+    assert world.clock.monotonic() >= CANCEL_WAIT_SECONDS
 
 
 def test_a_server_that_stops_leaves_its_captures_running() -> None:

@@ -116,6 +116,10 @@ def test_each_generation_has_its_key_and_a_later_one_is_never_made() -> None:
     assert (ensure(api, generation=1), ensure(api, generation=2)) == ("one", "two")
     with pytest.raises(VolumeFailure, match="repository-password-3"):
         ensure(api, generation=3)
+    empty = FakeApi()
+    with pytest.raises(VolumeFailure, match="missing"):
+        ensure(empty, generation=2)
+    assert empty.list(SECRETS) == []
 
 
 def test_a_password_that_another_made_meanwhile_is_used() -> None:

@@ -81,6 +81,8 @@ def test_a_good_preflight_says_nothing_about_the_next_store(tmp_path: Path) -> N
     for number in range(20):
         world.use(f"good{number}")
         world.stores.checked()
+        world.use(f"other{number}")
+        world.stores.current()
         world.use(f"bad{number}")
         world.stores.current()
         shutil.rmtree(tmp_path / f"bad{number}")

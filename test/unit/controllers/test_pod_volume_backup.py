@@ -1,0 +1,289 @@
+"""A volume of this node into its repository."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pkg.apis.ark import Config, StorageProvider
+from pkg.apis.meta import JsonObject, ObjectMeta, ObjectReference
+from pkg.apis.reasons import Reason
+from pkg.apis.volumes import (
+    PodVolumeBackup,
+    PodVolumeBackupSpec,
+    PodVolumeBackupStatus,
+    ResticRepository,
+    ResticRepositorySpec,
+    ResticRepositoryStatus,
+    VolumeSource,
+)
+from pkg.controllers.agent import Agent
+from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.pod_volume_backup import BackupKind
+from pkg.kube.errors import ServerError
+from pkg.kube.refs import POD_VOLUME_BACKUPS, SECRETS
+from pkg.kube.stop import StopToken
+from pkg.restic.command import Command
+from pkg.restic.environment import ResticEnvironment
+from pkg.restic.finished import Finished
+from pkg.restic.messages import ExitError, Summary
+from pkg.testing.fakeapi import FakeApi
+from pkg.testing.fakeclock import FakeClock
+from pkg.testing.fakerestic import FakeRepository, FakeRestic
+from pkg.testing.fakes import FakeLister
+
+NAMESPACE = "heptio-ark"
+PLACE = "/backups/app"
+SOURCE = VolumeSource(directory="kubernetes.io~empty-dir/data")
+
+
+class World:
+    """A node with one volume of one pod, and a repository that is Ready."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.directory = tmp_path / "pods" / "pod-1" / "volumes" / SOURCE.directory
+        self.directory.mkdir(parents=True)
+        (self.directory / "file").write_bytes(b"content")
+        self.api, self.clock, self.restic = FakeApi(), FakeClock(), FakeRestic()
+        self.restic.repositories[PLACE] = FakeRepository(id="id-1", password="pw")
+        secret: JsonObject = {"metadata": {"name": "ark-restic-credentials", "namespace": NAMESPACE}}
+        data: JsonObject = {"repository-password": base64.b64encode(b"pw").decode()}
+        self.api.add(SECRETS, {**secret, "data": data})
+        self.repositories: FakeLister[ResticRepository] = FakeLister()
+        self.repository()
+        provider = StorageProvider(name="local", bucket="bucket", config={"path": str(tmp_path)})
+        config = Config(metadata=ObjectMeta(name="default", namespace=NAMESPACE), backup_storage_provider=provider)
+        self.configs = FakeLister([config])
+        self.agent = Agent(
+            node="n1",
+            namespace=NAMESPACE,
+            holder="agent-1",
+            pods_dir=tmp_path / "pods",
+            scratch_dir=tmp_path / "scratch",
+            client=self.api.client,
+            clock=self.clock,
+            runner=self.restic,
+            pods=FakeLister(),
+            repositories=self.repositories,
+            config=ConfigReconciler(self.configs, {}, NAMESPACE),
+        )
+
+    def repository(self, phase: str = "Ready", place: str = PLACE) -> None:
+        status = ResticRepositoryStatus(phase=phase, repository_id="id-1", password_generation=1)
+        spec = ResticRepositorySpec(restic_identifier=place)
+        self.repositories.put(
+            ResticRepository(metadata=ObjectMeta(name="app", namespace=NAMESPACE), spec=spec, status=status)
+        )
+
+    def volume(
+        self, *, attempts: int = 1, parent: str = "", source: VolumeSource = SOURCE, uid: str = "pvb-1"
+    ) -> PodVolumeBackup:
+        self.api.add(POD_VOLUME_BACKUPS, {"metadata": {"name": uid, "namespace": NAMESPACE, "uid": uid}})
+        return PodVolumeBackup(
+            metadata=ObjectMeta(name=uid, namespace=NAMESPACE, uid=uid),
+            spec=PodVolumeBackupSpec(
+                pod=ObjectReference(namespace="app", name="web", uid="pod-1"),
+                volume="data",
+                repo_identifier=PLACE,
+                repository="app",
+                source=source,
+                tags={"backup": "nightly"},
+                parent_snapshot_id=parent,
+            ),
+            status=PodVolumeBackupStatus(phase="InProgress", attempts=attempts),
+        )
+
+    def run(self, volume: PodVolumeBackup, stop: StopToken | None = None) -> JsonObject | None:
+        return BackupKind(self.agent).run(volume, stop or StopToken()).status
+
+    def answer(self, verb: str, exit_code: int, message: ExitError | Summary | None = None) -> None:
+        def script(command: Command, environment: ResticEnvironment | None) -> Finished | None:
+            if command.verb != verb:
+                return None
+            found = (message,) if message else ()
+            return Finished(verb=verb, repository=PLACE, exit_code=exit_code, messages=found)
+
+        self.restic.script = script
+
+    @property
+    def verbs(self) -> list[str]:
+        return [command.verb for command in self.restic.commands]
+
+    @property
+    def snapshots(self) -> list[str]:
+        return [fake.snapshot.id for fake in self.restic.repositories[PLACE].snapshots]
+
+
+def test_a_volume_is_captured_with_one_start_of_restic(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    status = world.run(world.volume())
+    assert status is not None
+    assert (status["phase"], status["snapshotID"]) == ("Completed", world.snapshots[0])
+    assert (status["repositoryID"], status["path"]) == ("id-1", str(world.directory))
+    assert status["completionTimestamp"] == "2026-01-01T00:00:00Z"
+    assert world.verbs == ["backup"]
+
+
+def test_what_the_root_directory_was_like_is_recorded(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.directory.chmod(0o2770)
+    status = world.run(world.volume())
+    assert status is not None
+    assert isinstance(root := status["root"], dict)
+    assert root["mode"] == 0o2770
+
+
+def test_every_snapshot_carries_the_objects_uid(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(world.volume(uid="pvb-7"))
+    tags = world.restic.repositories[PLACE].snapshots[0].snapshot.tags or ()
+    assert {"backup=nightly", "pvb-uid=pvb-7"} <= set(",".join(tags).split(","))
+
+
+def test_a_second_attempt_adopts_the_snapshot_that_the_first_had_finished(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    volume = world.volume()
+    world.run(volume)
+    status = world.run(again(volume))
+    assert status is not None
+    assert status["snapshotID"] == world.snapshots[0]
+    assert world.verbs == ["backup", "snapshots"]
+
+
+def again(volume: PodVolumeBackup) -> PodVolumeBackup:
+    """The same object, taken over by the next agent."""
+    status = PodVolumeBackupStatus(phase="InProgress", attempts=volume.status.attempts + 1)
+    return PodVolumeBackup(metadata=volume.metadata, spec=volume.spec, status=status)
+
+
+def test_a_second_attempt_does_not_adopt_the_snapshot_of_another_object(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(world.volume(uid="other"))
+    status = world.run(again(world.volume(uid="pvb-1")))
+    assert status is not None
+    assert status["snapshotID"] == world.snapshots[1]
+
+
+def test_a_parent_that_is_gone_costs_a_second_start_without_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    status = world.run(world.volume(parent="f" * 64))
+    assert status is not None
+    assert status["phase"] == "Completed"
+    assert world.verbs == ["backup", "backup"]
+    assert "--parent" not in world.restic.commands[1].arguments
+
+
+def test_a_snapshot_without_some_files_is_kept_and_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.answer("backup", 3, Summary(snapshot_id="5n4p"))
+    status = world.run(world.volume())
+    assert status is not None
+    assert (status["phase"], status["reason"], status["snapshotID"]) == ("Completed", "UnreadFiles", "5n4p")
+    assert status["unreadFiles"] == 1
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "reason"),
+    [
+        pytest.param(1, Reason.INTERNAL, id="a failure that nobody knows"),
+        pytest.param(12, Reason.WRONG_PASSWORD, id="the wrong password"),
+        pytest.param(137, Reason.OUT_OF_MEMORY, id="killed from outside"),
+    ],
+)
+def test_a_restic_that_fails_fails_the_volume_with_its_reason(tmp_path: Path, exit_code: int, reason: Reason) -> None:
+    world = World(tmp_path)
+    world.answer("backup", exit_code)
+    status = world.run(world.volume())
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", reason.value)
+    assert status["message"]
+
+
+def missing_repository(world: World) -> None:
+    world.repositories.objects.clear()
+
+
+def unready_repository(world: World) -> None:
+    world.repository(phase="NotReady")
+
+
+def moved_repository(world: World) -> None:
+    world.repository(place="/elsewhere")
+
+
+def missing_config(world: World) -> None:
+    world.configs.objects.clear()
+
+
+def missing_password(world: World) -> None:
+    world.api.remove(SECRETS, NAMESPACE, "ark-restic-credentials")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        pytest.param(missing_repository, "RepositoryNotReady", id="there is no repository"),
+        pytest.param(unready_repository, "RepositoryNotReady", id="the repository is not ready"),
+        pytest.param(moved_repository, "RepositoryNotReady", id="the repository is elsewhere now"),
+        pytest.param(missing_config, "ConfigMissing", id="there is no Config"),
+        pytest.param(missing_password, "PasswordMissing", id="there is no password"),
+    ],
+)
+def test_what_restic_needs_is_checked_before_it_starts(
+    tmp_path: Path, damage: Callable[[World], None], reason: str
+) -> None:
+    world = World(tmp_path)
+    damage(world)
+    status = world.run(world.volume())
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", reason)
+    assert world.verbs == []
+
+
+def test_a_directory_that_must_be_a_mount_and_is_none_is_never_captured(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    status = world.run(world.volume(source=VolumeSource(directory=SOURCE.directory, must_be_mount=True)))
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", "NotPropagated")
+    assert world.verbs == []
+
+
+def test_a_canceled_transfer_says_why_and_an_interrupted_one_says_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    canceled, interrupted = StopToken(), StopToken()
+    canceled.cancel(Reason.POD_DELETED)
+    interrupted.cancel("shutdown")
+    status = world.run(world.volume(), canceled)
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", "PodDeleted")
+    assert world.run(world.volume(uid="pvb-2"), interrupted) is None
+
+
+def test_progress_is_written_and_its_failure_fails_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(world.volume())
+    shown = world.api.client.get(POD_VOLUME_BACKUPS, NAMESPACE, "pvb-1", PodVolumeBackup).status.progress
+    assert shown is not None
+    assert (shown.bytes_done, shown.total_bytes) == (7, 7)
+    world.api.fail_next(ServerError("ill", code=500), method="PATCH")
+    status = world.run(world.volume(uid="pvb-2"))
+    assert status is not None
+    assert status["phase"] == "Completed"
+
+
+def test_an_object_that_was_deleted_meanwhile_fails_nothing_either(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    volume = world.volume()
+    world.api.remove(POD_VOLUME_BACKUPS, NAMESPACE, "pvb-1")
+    status = world.run(volume)
+    assert status is not None
+    assert status["phase"] == "Completed"
+
+
+def test_no_secret_is_in_what_a_failure_says(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.restic.repositories[PLACE] = FakeRepository(id="id-1", password="other")
+    assert "pw" not in str(world.run(world.volume())).replace("WrongPassword", "")
