@@ -102,6 +102,8 @@ def run(workdir: Path, damage: str) -> bool:
             say(f"\n{stage.look_around()}")
         else:
             stage.stop()
+            if is_kept(os.environ):
+                say("KEEP=1: only a cluster can stay; this was processes of the demo, and they have ended.")
     say(f"\n{steps.table()}\n")
     say("Everything came back as it was." if is_same else "NOT everything came back as it was.")
     if not stage.is_cluster:
