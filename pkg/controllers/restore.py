@@ -11,7 +11,9 @@ import structlog
 
 from pkg.apis.ark import Restore
 from pkg.apis.meta import JsonObject
-from pkg.apis.reasons import BackupPhase, Reason
+from pkg.apis.names import RESTORE_UID_LABEL
+from pkg.apis.reasons import BackupPhase, Reason, VolumePhase
+from pkg.apis.volumes import PodVolumeRestore
 from pkg.controllers.config import SettingsError
 from pkg.controllers.engine_plan import EngineView
 from pkg.controllers.engine_reconciler import ClaimState, EngineOutcome
@@ -24,7 +26,7 @@ from pkg.kube.client import Client
 from pkg.kube.clock import Clock
 from pkg.kube.discovery import discover
 from pkg.kube.errors import KubeError
-from pkg.kube.refs import RESTORES
+from pkg.kube.refs import POD_VOLUME_RESTORES, RESTORES
 from pkg.kube.stop import StopToken
 from pkg.manager.events import EventRecorder
 from pkg.objectstore.errors import StoreError
@@ -33,6 +35,8 @@ from pkg.restore.engine import run_restore
 from pkg.restore.errors import ApiUnavailableError, RestoreInterruptedError
 from pkg.restore.job import RestoreJob, RestoreOutcome, RestoreProgress, VolumeRestorer
 from pkg.restore.validation import validate_restore
+
+FINISHED_VOLUMES = frozenset({VolumePhase.COMPLETED, VolumePhase.FAILED})
 
 log = structlog.get_logger()
 
@@ -101,12 +105,24 @@ class RestoreKindOfEngine:
             stores = self._stores.checked()
             with self._restorer(obj) as restorer:
                 outcome = run_restore(self._job(obj, stores, restorer), stop)
+            self._cancel_given_up(obj)
         except (StoreFailure, SettingsError) as error:
             return EngineOutcome(status=self._failed(error.reason, error.message))
-        except (RestoreInterruptedError, ApiUnavailableError) as error:
+        except (RestoreInterruptedError, ApiUnavailableError, KubeError) as error:
             log.warning("Restore interrupted, it will go on", key=obj.metadata.key, error=str(error))
             return EngineOutcome(status=None)
         return EngineOutcome(status=self._status(outcome))
+
+    def _cancel_given_up(self, obj: Restore) -> None:
+        """Stops the transfers that the engine did not wait for, before the Restore is said to have ended."""
+        own = f"{RESTORE_UID_LABEL}={obj.metadata.uid}"
+        found = self._client.list(POD_VOLUME_RESTORES, obj.metadata.namespace, PodVolumeRestore, label_selector=own)
+        for filling in found:
+            if filling.status.phase not in FINISHED_VOLUMES and not filling.spec.cancel:
+                patch: JsonObject = {"metadata": {"uid": filling.metadata.uid}, "spec": {"cancel": True}}
+                meta = filling.metadata
+                self._client.patch(POD_VOLUME_RESTORES, meta.namespace, meta.name, patch, PodVolumeRestore)
+                log.info("Volume restore canceled", key=meta.key)
 
     def ended(self, obj: Restore) -> None:
         """Counts and announces it."""
