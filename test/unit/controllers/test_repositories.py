@@ -164,6 +164,12 @@ def test_one_that_a_restore_made_may_be_initialized_by_a_backup(world: World) ->
     assert informed(world).ensure().status.phase == "Ready"
 
 
+def test_an_answer_to_the_older_spec_does_not_count(world: World) -> None:
+    now = world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    world.add(initialize=False, status={**not_ready("RepositoryMissing"), "checkedAt": now})
+    assert informed(world).ensure().status.phase == "Ready"
+
+
 def test_a_pinned_one_is_never_asked_to_be_initialized(world: World) -> None:
     world.add(initialize=False, status={**not_ready("RepositoryMissing"), "repositoryID": "id-1"})
     world.answer = lambda found: not_ready("RepositoryMissing")
