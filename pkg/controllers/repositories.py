@@ -77,7 +77,8 @@ class Repositories:
             if repository is not None and has_caught_up(repository, written):
                 if repository.status.phase == RepositoryPhase.READY:
                     return repository
-                if answered_since(repository, asked_at):
+                told_before = repository.status.checked_at == written.status.checked_at
+                if answered_since(repository, asked_at) and not told_before:
                     raise not_ready(repository)
                 self.controller.enqueue(Key(self.namespace, name))
             left = deadline - self.clock.monotonic()
