@@ -196,6 +196,8 @@ class EngineReconciler(Generic[T]):
         return done()
 
     def _finish(self, obj: T, status: JsonObject) -> None:
+        if status.get("phase") == BackupPhase.COMPLETED.value and not status.get("message"):
+            status = {**status, "message": completed_message(status)}
         finished = patch_status(self._client, self._kind.ref, obj, status)
         log.info(
             "Finished",
@@ -205,6 +207,14 @@ class EngineReconciler(Generic[T]):
             reason=status.get("reason", ""),
         )
         self._kind.ended(finished)
+
+
+def completed_message(status: JsonObject) -> str:
+    """What a Completed object says of itself; a terminal status always says something."""
+    progress, volumes = status.get("progress"), status.get("volumes")
+    items = progress.get("itemsDone", 0) if isinstance(progress, dict) else 0
+    captured = volumes.get("captured", 0) if isinstance(volumes, dict) else 0
+    return f"complete: {items} objects, {captured} volumes"
 
 
 def crashed_status(error: BaseException, now: str) -> JsonObject:

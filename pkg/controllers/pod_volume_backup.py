@@ -174,7 +174,7 @@ def captured_status(
                 total_files=summary.files,
             )
         ),
-        "message": "",
+        "message": f"{summary.files} files, {summary.bytes} bytes",
         "reason": "",
         "completionTimestamp": now,
     }

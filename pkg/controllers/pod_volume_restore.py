@@ -23,7 +23,7 @@ from pkg.kube.errors import KubeError
 from pkg.kube.refs import POD_VOLUME_RESTORES
 from pkg.kube.stop import StopToken
 from pkg.restic.errors import CancelledError, ResticError
-from pkg.restic.transfer import RestoreRequest, restore_volume
+from pkg.restic.transfer import RestoreRequest, RestoreSummary, restore_volume
 from pkg.volumes.hostpath import VolumePathError, resolve_directory
 from pkg.volumes.marker import MarkerError, is_done, write_done, write_failed
 from pkg.volumes.root import apply_root
@@ -100,11 +100,12 @@ class RestoreKind:
             self._agent.pods_dir, spec.pod.uid, spec.source, Path("/proc/self/mountinfo").read_text()
         )
         self._check_identity(obj)
-        self._transfer(obj, directory, stop)
+        summary = self._transfer(obj, directory, stop)
         failures = apply_root(directory, spec.root) if spec.root is not None else []
         write_done(self._agent.pods_dir, spec)
         log.info("Volume filled", key=obj.metadata.key, snapshot=spec.snapshot_id, root_failures=len(failures))
-        return self._completed(obj, path=str(directory), message="; ".join(failures))
+        status = self._completed(obj, path=str(directory), message="; ".join(failures) or restored_text(summary))
+        return {**status, "progress": to_json(restored_progress(summary))}
 
     def _check_identity(self, obj: PodVolumeRestore) -> None:
         repository = self._agent.ready_repository(obj.spec.repository)
@@ -115,11 +116,11 @@ class RestoreKind:
                 f"the snapshot was made in {obj.spec.repository_id}",
             )
 
-    def _transfer(self, obj: PodVolumeRestore, directory: Path, stop: StopToken) -> None:
+    def _transfer(self, obj: PodVolumeRestore, directory: Path, stop: StopToken) -> RestoreSummary:
         environment = self._agent.environment(obj.spec.repository, obj.spec.repo_identifier)
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
         request = RestoreRequest(snapshot_id=obj.spec.snapshot_id, target=str(directory))
-        restore_volume(self._agent.runner, request, environment, stop, gate.offer)
+        return restore_volume(self._agent.runner, request, environment, stop, gate.offer)
 
     def _completed(self, obj: PodVolumeRestore, *, path: str, message: str) -> JsonObject:
         return {
@@ -135,3 +136,15 @@ class RestoreKind:
             patch_progress(self._agent.client, self.ref, obj, {"progress": to_json(progress)})
         except KubeError as error:
             log.debug("Progress not written", key=obj.metadata.key, error=str(error))
+
+
+def restored_text(summary: RestoreSummary) -> str:
+    """What a Completed object says of itself."""
+    return f"{summary.files} files and directories, {summary.bytes} bytes"
+
+
+def restored_progress(summary: RestoreSummary) -> VolumeProgress:
+    """The progress at the end, which the last line of progress before it need not have reached."""
+    return VolumeProgress(
+        bytes_done=summary.bytes, total_bytes=summary.bytes, files_done=summary.files, total_files=summary.files
+    )
