@@ -76,7 +76,10 @@ class BackupKindOfEngine:
 
     def validate(self, obj: Backup) -> list[str]:
         """Sentences that say why it cannot run."""
-        location = self._stores.settings().location
+        settings = self._stores.settings()
+        if settings.restore_only:
+            return ["the server is in restoreOnlyMode (Config), which writes no backups"]
+        location = settings.location
         namespaces = {item.metadata.name for item in self._client.list(NAMESPACES, "", Namespace)}
         return validate_backup(
             obj,

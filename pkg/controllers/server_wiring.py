@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pkg.apis.ark import Backup, Config, DownloadRequest, Restore
 from pkg.apis.core import DaemonSet, Node, Pod
-from pkg.apis.names import AGENT_POD_LABEL, RESTIC_DAEMONSET, RESTORE_UID_LABEL
+from pkg.apis.names import AGENT_POD_LABEL, CONFIG_NAME, RESTIC_DAEMONSET, RESTORE_UID_LABEL
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
 from pkg.backup.job import VolumeCapturer
 from pkg.controllers.backup import BackupKindOfEngine
@@ -23,6 +23,7 @@ from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
+from pkg.controllers.location import LocationFinding, LocationReconciler
 from pkg.controllers.metrics import ServerMetrics
 from pkg.controllers.nodes import NodeAgents
 from pkg.controllers.repositories import Repositories
@@ -110,9 +111,11 @@ class ServerWiring:
         self._config = ConfigReconciler(configs.lister, given.environ, namespace)
         manager.controller("config", self._config).watch(configs)
         self._stores = Stores(self._config, given.cluster_id)
+        self._configs = configs
 
     def add_all(self) -> None:
         """Adds every controller."""
+        self._add_location()
         repositories = self._add_repositories()
         self._add_backups(repositories)
         self._add_restores()
@@ -140,6 +143,16 @@ class ServerWiring:
         operations: Operations[R] = Operations(name, clock=self._given.clock, on_finished=late.enqueue)
         self._manager.add_operations(operations)
         return operations
+
+    def _add_location(self) -> None:
+        late = _Late()
+        operations: Operations[LocationFinding] = self._operations("location", late)
+        reconciler = LocationReconciler(self._stores, operations)
+        controller = self._manager.controller("location", reconciler)
+        controller.watch(self._configs)
+        controller.enqueue(Key(self._given.namespace, CONFIG_NAME))
+        late.controllers.append(controller)
+        self._manager.add_ready_check("location", reconciler.trouble)
 
     def _add_repositories(self) -> Repositories:
         late, given = _Late(), self._given

@@ -1,0 +1,107 @@
+"""Whether the storage location can be used, asked when Config changes and again while the answer is no.
+
+The server is not Ready while it cannot write there: a missing bucket, refused credentials, a prefix that another
+cluster writes to (operators.md 4), or a store that ignores conditional puts, on which every claim rests. Nothing is
+asked while all is well, so an idle server sends no requests.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import structlog
+
+from pkg.apis.names import CONFIG_NAME
+from pkg.apis.reasons import Reason
+from pkg.controllers.config import Settings, SettingsError
+from pkg.controllers.stores import StoreFailure, Stores, store_reason
+from pkg.manager.operations import Crashed, Operations, Running, Succeeded
+from pkg.manager.reconciler import Result, again_in, done
+from pkg.objectstore.errors import StoreError
+from pkg.objectstore.store import supports_conditional_put
+from pkg.workqueue.key import Key
+
+RETRY_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocationFinding:
+    """What a look at the location found; an empty message means that it can be used."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class LocationReconciler:
+    """Looks at the location of Config `default`; `trouble` is a readiness check."""
+
+    def __init__(self, stores: Stores, operations: Operations[LocationFinding]) -> None:
+        self._stores = stores
+        self._operations = operations
+        self._lock = threading.Lock()
+        self._trouble: str | None = None  # a standby never asks, and is ready to take over
+        self._looked_at: Settings | None = None
+
+    def trouble(self) -> str | None:
+        """Why the location cannot be used; None when it can."""
+        with self._lock:
+            return self._trouble
+
+    def reconcile(self, key: Key) -> Result:
+        """Starts a look, or takes note of what one found."""
+        if key.name != CONFIG_NAME:
+            return done()
+        match self._operations.observe(key):
+            case Running():
+                return done()
+            case Succeeded(result=finding):
+                return self._note(key, finding)
+            case Crashed(error=error):
+                return self._note(key, LocationFinding(reason=Reason.INTERNAL.value, message=repr(error)))
+            case None:
+                return self._look(key)
+
+    def _look(self, key: Key) -> Result:
+        try:
+            settings = self._stores.settings()
+        except SettingsError as error:
+            self._set(error.message)
+            return done()
+        if settings is self._looked_at and self.trouble() is None:
+            return done()
+        self._looked_at = settings
+        self._operations.start(key, lambda stop: self._examine())
+        return done()
+
+    def _note(self, key: Key, finding: LocationFinding) -> Result:
+        self._operations.forget(key)
+        self._set(f"{finding.reason}: {finding.message}" if finding.message else None)
+        if finding.message:
+            log.warning("Storage location not usable", reason=finding.reason, message=finding.message)
+            return again_in(RETRY_SECONDS)
+        log.info("Storage location usable", key=str(key))
+        return done()
+
+    def _set(self, trouble: str | None) -> None:
+        with self._lock:
+            self._trouble = trouble
+
+    def _examine(self) -> LocationFinding:
+        try:
+            if self._stores.settings().restore_only:
+                self._stores.checked()
+                return LocationFinding()
+            stores = self._stores.owned()
+            if supports_conditional_put(stores.backups):
+                return LocationFinding()
+        except (StoreFailure, SettingsError) as error:
+            return LocationFinding(reason=error.reason.value, message=error.message)
+        except StoreError as error:
+            return LocationFinding(reason=store_reason(error).value, message=str(error))
+        return LocationFinding(
+            reason=Reason.CONFIG_INVALID.value,
+            message="the object store ignores conditional puts, so two servers could write one backup",
+        )
