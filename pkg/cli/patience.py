@@ -56,7 +56,12 @@ class PatientTransport:
         raise AssertionError("unreachable")
 
     def open_stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, read_timeout_seconds: float
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        read_timeout_seconds: float,
+        accept: str = JSON_TYPE,
     ) -> ByteStream:
         """Opens a stream, once."""
-        return self._transport.open_stream(path, query=query, read_timeout_seconds=read_timeout_seconds)
+        return self._transport.open_stream(path, query=query, read_timeout_seconds=read_timeout_seconds, accept=accept)

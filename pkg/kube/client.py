@@ -16,12 +16,22 @@ from pkg.apis.meta import ApiStruct, JsonObject
 from pkg.kube.errors import DecodeError
 from pkg.kube.pages import PAGE_LIMIT, Page, decode_page
 from pkg.kube.resources import ResourceRef
-from pkg.kube.wire import APPLY_TYPE, JSON_TYPE, MERGE_PATCH_TYPE, REQUEST_SECONDS, ByteStream, Transport
+from pkg.kube.wire import (
+    APPLY_TYPE,
+    JSON_TYPE,
+    MERGE_PATCH_TYPE,
+    METADATA_LIST_TYPE,
+    METADATA_TYPE,
+    REQUEST_SECONDS,
+    ByteStream,
+    Transport,
+)
 
 T = TypeVar("T")
 
 LIST_SECONDS = 60.0
 WATCH_SLACK_SECONDS = 30.0
+INITIAL_SILENCE_SECONDS = 30.0
 
 
 class Client:
@@ -57,13 +67,17 @@ class Client:
         limit: int = PAGE_LIMIT,
         continue_token: str = "",
         resource_version: str = "",
+        metadata_only: bool = False,
     ) -> Page:
         """Reads one page; a limit of 0 asks for everything in one body."""
         query = _selectors(label_selector, field_selector)
         query |= {"limit": str(limit)} if limit else {}
         query |= {"continue": continue_token} if continue_token else {}
         query |= {"resourceVersion": resource_version} if resource_version else {}
-        response = self.transport.request("GET", ref.path(namespace), query=query, timeout_seconds=LIST_SECONDS)
+        accept = METADATA_LIST_TYPE if metadata_only else JSON_TYPE
+        response = self.transport.request(
+            "GET", ref.path(namespace), query=query, accept=accept, timeout_seconds=LIST_SECONDS
+        )
         return decode_page(response.body)
 
     def list_pages(
@@ -115,10 +129,14 @@ class Client:
         timeout_seconds: int,
         label_selector: str = "",
         field_selector: str = "",
+        initial_events: bool = False,
+        metadata_only: bool = False,
     ) -> ByteStream:
         """Opens a watch that the server closes after the timeout; one JSON event per line.
 
-        The read timeout lies beyond the server's, because a quiet watch is a healthy one.
+        With `initial_events` it begins with all objects, as of `resource_version` or newer, up to a bookmark that
+        says so. They come without a pause: until the reader calls `allow_silence(quiet_seconds(timeout_seconds))`,
+        silence ends the stream early. Without, a quiet watch is a healthy one.
         """
         query = _selectors(label_selector, field_selector) | {
             "watch": "true",
@@ -126,8 +144,14 @@ class Client:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(timeout_seconds),
         }
-        read_timeout = timeout_seconds + WATCH_SLACK_SECONDS
-        return self.transport.open_stream(ref.path(namespace), query=query, read_timeout_seconds=read_timeout)
+        if initial_events:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        return self.transport.open_stream(
+            ref.path(namespace),
+            query=query,
+            read_timeout_seconds=INITIAL_SILENCE_SECONDS if initial_events else quiet_seconds(timeout_seconds),
+            accept=METADATA_TYPE if metadata_only else JSON_TYPE,
+        )
 
     def create(self, ref: ResourceRef, namespace: str, obj: JsonObject | ApiStruct, struct: type[T]) -> T:
         """Creates an object; AlreadyExistsError when the name is taken."""
@@ -206,6 +230,11 @@ class Client:
         return self.transport.request(
             method, path, query=query, body=body, content_type=content_type, timeout_seconds=self._timeout
         ).body
+
+
+def quiet_seconds(timeout_seconds: float) -> float:
+    """How long a healthy watch may be silent: beyond the time after which the server closes it."""
+    return timeout_seconds + WATCH_SLACK_SECONDS
 
 
 def named(ref: ResourceRef, obj: JsonObject | ApiStruct) -> JsonObject:

@@ -1,12 +1,18 @@
 """Holds a process back while the API server is ill, so that many callers together do not keep it ill.
 
-While answers come, nothing waits. After a few failures in a row the whole process shares a small rate; the first
-good answer lifts it at once.
+While answers come, nothing waits. A process that has no proof of health, because it has just started, a stream has
+ended or a request has failed, shares a few requests per second, so that a dozen informers that lose their watches
+at the same moment do not all come back at once; the first good answer lifts that. After a few failures in a row the
+process shares a small rate.
+
+A refusal, such as 403 or 404, proves that the server lives and not that it serves: it ends the illness, but a process
+to which everything is refused stays at those few requests.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Final
 
 from pkg.kube.clock import REAL_CLOCK, Clock
@@ -14,6 +20,7 @@ from pkg.kube.stop import StopToken
 
 FAILURES_UNTIL_ILL: Final = 3
 SECONDS_BETWEEN_REQUESTS: Final = 0.5
+UNPROVEN_REQUESTS_PER_SECOND: Final = 4
 
 
 class Limiter:
@@ -31,7 +38,9 @@ class Limiter:
         self._seconds_between = seconds_between
         self._lock = threading.Lock()
         self._failures = 0
+        self._proven = False
         self._next_slot = 0.0
+        self._unproven_slots: deque[float] = deque(maxlen=UNPROVEN_REQUESTS_PER_SECOND)
         self._recovered = StopToken()
 
     @property
@@ -42,27 +51,51 @@ class Limiter:
     def admit(self, timeout_seconds: float) -> bool:
         """Waits for this request's turn; False, without waiting, when it would not come within the timeout."""
         with self._lock:
-            if not self.ill:
+            if self._proven:
                 return True
             now = self._clock.monotonic()
-            slot = max(now, self._next_slot)
+            slot = self._free_slot(now)
             if slot - now > timeout_seconds:
                 return False
+            self._unproven_slots.append(slot)
             self._next_slot = slot + self._seconds_between
             recovered = self._recovered
         if slot > now:
             self._clock.wait(recovered, slot - now)
         return True
 
+    def _free_slot(self, now: float) -> float:
+        slot = max(now, self._next_slot) if self.ill else now
+        if len(self._unproven_slots) == UNPROVEN_REQUESTS_PER_SECOND:
+            slot = max(slot, self._unproven_slots[0] + 1.0)
+        return slot
+
     def report(self, *, healthy: bool) -> None:
         """Tells how a request ended: answered, or no answer, 429 or 5xx."""
         with self._lock:
             if not healthy:
                 self._failures += 1
-                return
-            if self._failures == 0:
+                self._lose_proof()
                 return
             self._failures = 0
-            self._next_slot = 0.0
+            if self._proven:
+                return
+            self._proven = True
             recovered, self._recovered = self._recovered, StopToken()
         recovered.cancel("the API server answers again")
+
+    def report_refusal(self) -> None:
+        """Tells that a request was refused, such as with 403 or 404."""
+        with self._lock:
+            self._failures = 0
+
+    def doubt(self) -> None:
+        """Tells that a stream has ended that nobody here ended: the server may be going away."""
+        with self._lock:
+            self._lose_proof()
+
+    def _lose_proof(self) -> None:
+        if self._proven:
+            self._proven = False
+            self._next_slot = 0.0
+            self._unproven_slots.clear()

@@ -6,7 +6,6 @@ leaves as an error of `pkg.kube.errors`. Importing this module imports the kuber
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -92,10 +91,15 @@ class KubeTransport:
         return Response(status=response.status, headers=response.headers, body=data)
 
     def open_stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, read_timeout_seconds: float
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        read_timeout_seconds: float,
+        accept: str = JSON_TYPE,
     ) -> ByteStream:
         """Opens a GET whose answer does not end by itself; see `Transport.open_stream`."""
-        headers = {"Accept": JSON_TYPE, "User-Agent": USER_AGENT}
+        headers = {"Accept": accept, "User-Agent": USER_AGENT}
         what = f"GET {path}"
         opening = min(OPEN_STREAM_SECONDS, read_timeout_seconds)
         response = self._send(what, "GET", _url(path, query), None, headers, opening, opening)
@@ -103,8 +107,9 @@ class KubeTransport:
             with response:
                 data = _read_body(response, time.monotonic() + OPEN_STREAM_SECONDS, what)
             raise error_from_response(what, response.status, response.headers, data[:_ERROR_BODY_BYTES])
-        _allow_silence(response, read_timeout_seconds)
-        return KubeStream(response, what)
+        stream = KubeStream(response, what, on_end=self.limiter.doubt)
+        stream.allow_silence(read_timeout_seconds)
+        return stream
 
     def close(self) -> None:
         """Closes idle connections."""
@@ -127,8 +132,16 @@ class KubeTransport:
         if response.status == 401 and self.session.refresh(authorization):
             response.close()
             response, _ = self._send_once(what, method, url, body, headers, timeout)
-        self.limiter.report(healthy=response.status != 429 and response.status < 500)
+        self._judge(response.status)
         return response
+
+    def _judge(self, status: int) -> None:
+        if status == 429 or status >= 500:
+            self.limiter.report(healthy=False)
+        elif status < 400 or status == 409:
+            self.limiter.report(healthy=True)
+        else:
+            self.limiter.report_refusal()
 
     def _send_once(
         self,
@@ -169,13 +182,6 @@ def load_transport(kubeconfig: str = "", context: str = "") -> KubeTransport:
 
 def _url(path: str, query: Mapping[str, str] | None) -> str:
     return f"{path}?{urlencode(query)}" if query else path
-
-
-def _allow_silence(response: urllib3.BaseHTTPResponse, seconds: float) -> None:
-    """From the answer's head on, silence is normal; before it, it is a server that hangs."""
-    connected = getattr(response.connection, "sock", None)
-    if isinstance(connected, socket.socket):
-        connected.settimeout(seconds)
 
 
 def _read_body(response: urllib3.BaseHTTPResponse, deadline: float, what: str) -> bytes:

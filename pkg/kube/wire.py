@@ -13,6 +13,9 @@ from typing import Protocol
 JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
 APPLY_TYPE = "application/apply-patch+yaml"
+# Metadata alone where the server can; the object itself, which decodes as well, from one that cannot.
+METADATA_TYPE = f"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON_TYPE}"
+METADATA_LIST_TYPE = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON_TYPE}"
 REQUEST_SECONDS = 30.0
 
 
@@ -34,6 +37,10 @@ class ByteStream(Protocol):
         Raises:
             TransportError: the connection broke, ended in the middle, or was silent for too long.
         """
+        ...
+
+    def allow_silence(self, seconds: float) -> None:
+        """From now on `read` takes that much silence for health; only for the thread that reads."""
         ...
 
     def shutdown(self) -> None:
@@ -68,7 +75,12 @@ class Transport(Protocol):
         ...
 
     def open_stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, read_timeout_seconds: float
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        read_timeout_seconds: float,
+        accept: str = JSON_TYPE,
     ) -> ByteStream:
         """Opens a GET whose answer does not end by itself; raises as `request` does."""
         ...

@@ -37,11 +37,13 @@ class FakeApi:
     Attributes:
         requests: Everything that was asked for, in order; streams too.
         state: The objects, for tests that look behind the API.
+        streams_lists: Whether it serves lists as the beginning of a watch; False answers 422.
     """
 
     def __init__(self, resources: Iterable[ResourceRef] = RESOURCES, *, clock: Clock = REAL_CLOCK) -> None:
         self.resources = tuple(resources)
         self.requests: list[Request] = []
+        self.streams_lists = True
         self.client = Client(self)
         self._lock = threading.RLock()
         self._watches: list[FakeWatch] = []
@@ -68,7 +70,12 @@ class FakeApi:
             return Response(status=200, headers={}, body=self.state.answer(asked))
 
     def open_stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, read_timeout_seconds: float
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        read_timeout_seconds: float,
+        accept: str = JSON_TYPE,
     ) -> ByteStream:
         """Opens a watch; raises ExpiredError when its resourceVersion was forgotten."""
         with self._lock:
@@ -78,9 +85,10 @@ class FakeApi:
             if since and since < self.state.forgotten:
                 raise status_error(f"too old resource version: {since}", code=410, reason="Expired")
             watch = FakeWatch(asked.ref, asked.namespace, asked.query, self._forget)
-            for change in self.state.changes:
-                if change.resource_version > since:
-                    watch.follow(change)
+            if "sendInitialEvents" in asked.query:
+                self._send_initial(watch)
+            else:
+                self._send_history(watch, since)
             self._watches.append(watch)
             return watch
 
@@ -135,6 +143,18 @@ class FakeApi:
         """The open watches; a test may put bytes, bookmarks and errors into them."""
         with self._lock:
             return tuple(self._watches)
+
+    def _send_history(self, watch: FakeWatch, since: int) -> None:
+        for change in self.state.changes:
+            if change.resource_version > since:
+                watch.follow(change)
+
+    def _send_initial(self, watch: FakeWatch) -> None:
+        if not self.streams_lists:
+            raise status_error("sendInitialEvents: Forbidden: the gate WatchList is off", code=422, reason="Invalid")
+        for obj in self.state.list(watch.ref, watch.namespace, watch.query):
+            watch.event("ADDED", obj)
+        watch.bookmark(self.state.version, initial_end=True)
 
     def _take(self, asked: Request) -> None:
         self.requests.append(asked)

@@ -34,6 +34,11 @@ class FakeState:
         self._uids = itertools.count(1)
         self._version = 100
 
+    @property
+    def version(self) -> int:
+        """The newest resourceVersion."""
+        return self._version
+
     def answer(self, asked: Request) -> bytes:
         """Does what was asked and returns the answer's body."""
         match asked.method:

@@ -65,6 +65,9 @@ class FakeStream:
             self._ended = True
             self._changed.notify_all()
 
+    def allow_silence(self, seconds: float) -> None:
+        """Nothing: it takes any silence."""
+
     def shutdown(self) -> None:
         """Ends the stream at once."""
         with self._changed:
@@ -104,9 +107,10 @@ class FakeWatch(FakeStream):
             metadata = {**metadata_of(before), "resourceVersion": str(change.resource_version)}
             self.event("DELETED", {**before, "metadata": metadata})
 
-    def bookmark(self, resource_version: int) -> None:
-        """Sends a bookmark."""
+    def bookmark(self, resource_version: int, *, initial_end: bool = False) -> None:
+        """Sends a bookmark; `initial_end` says that all that was there has been sent."""
         meta: JsonObject = {"resourceVersion": str(resource_version), "creationTimestamp": None}
+        meta |= {"annotations": {"k8s.io/initial-events-end": "true"}} if initial_end else {}
         self.event("BOOKMARK", {"apiVersion": self.ref.api_version, "kind": self.ref.kind, "metadata": meta})
 
     def _seen(self, obj: JsonObject | None) -> JsonObject | None:

@@ -26,10 +26,11 @@ Step: TypeAlias = "bytes | Exception | Callable[[], None]"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that came: `list` or `watch`, and its query."""
+    """A request that came: `list`, `watch` or `stream`, its query and its Accept header."""
 
     verb: str
     query: Mapping[str, str]
+    accept: str
 
 
 class ScriptedApi:
@@ -75,17 +76,23 @@ class ScriptedApi:
     ) -> Response:
         """Answers a list."""
         answer = self._next(self._lists)
-        self.asked.append(Asked("list", dict(query or {})))
+        self.asked.append(Asked("list", dict(query or {}), accept))
         if isinstance(answer, Exception):
             raise answer
         return Response(status=200, headers={}, body=answer)
 
     def open_stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, read_timeout_seconds: float
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        read_timeout_seconds: float,
+        accept: str = JSON_TYPE,
     ) -> ByteStream:
-        """Opens a watch."""
+        """Opens a watch; one that begins with a list is noted as `stream`."""
         answer = self._next(self._watches)
-        self.asked.append(Asked("watch", dict(query or {})))
+        asked = dict(query or {})
+        self.asked.append(Asked("stream" if "sendInitialEvents" in asked else "watch", asked, accept))
         if isinstance(answer, Exception):
             raise answer
         return _ScriptedStream(answer)
@@ -111,6 +118,9 @@ class _ScriptedStream:
                 case step:
                     step()
         return b""
+
+    def allow_silence(self, seconds: float) -> None:
+        """Nothing: it is never silent."""
 
     def shutdown(self) -> None:
         self._steps.clear()

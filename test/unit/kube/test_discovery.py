@@ -77,7 +77,12 @@ class Server:
         return Response(status=200, headers={}, body=msgspec.json.encode(content))
 
     def open_stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, read_timeout_seconds: float
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        read_timeout_seconds: float,
+        accept: str = JSON_TYPE,
     ) -> ByteStream:
         raise TransportError("no streams here")
 

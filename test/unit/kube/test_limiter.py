@@ -18,6 +18,7 @@ def ill(clock: FakeClock) -> Limiter:
 def test_a_healthy_server_is_not_waited_for() -> None:
     clock = FakeClock()
     limiter = Limiter(clock=clock)
+    limiter.report(healthy=True)
     assert all(limiter.admit(30) for _ in range(1000))
     assert clock.waits == []
 
@@ -59,3 +60,45 @@ def test_the_first_answer_lets_all_go_at_once() -> None:
         thread.join(10)
     assert admitted == [True] * 5
     assert clock.monotonic() == 0.0
+
+
+def admitted_at(clock: FakeClock, limiter: Limiter, count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        assert limiter.admit(30)
+        times.append(clock.monotonic())
+    return times
+
+
+def test_a_process_that_has_no_answer_yet_sends_four_requests_a_second() -> None:
+    clock = FakeClock(automatic=True)
+    assert admitted_at(clock, Limiter(clock=clock), 12) == [0.0] * 4 + [1.0] * 4 + [2.0] * 4
+
+
+def test_after_a_stream_has_ended_four_probe_and_the_others_wait_for_an_answer() -> None:
+    clock = FakeClock(automatic=True)
+    limiter = Limiter(clock=clock)
+    limiter.report(healthy=True)
+    limiter.doubt()
+    limiter.doubt()
+    assert admitted_at(clock, limiter, 5) == [0.0] * 4 + [1.0]
+    limiter.report(healthy=True)
+    assert admitted_at(clock, limiter, 100) == [1.0] * 100
+
+
+def test_refusals_end_an_illness_and_prove_nothing() -> None:
+    clock = FakeClock(automatic=True)
+    limiter = ill(clock)
+    limiter.report_refusal()
+    assert not limiter.ill
+    assert admitted_at(clock, limiter, 8) == [0.0] * 4 + [1.0] * 4
+
+
+def test_the_illness_counts_toward_the_four_a_second() -> None:
+    clock = FakeClock(automatic=True)
+    limiter = Limiter(clock=clock)
+    times = admitted_at(clock, limiter, 4)
+    for _ in range(3):
+        limiter.report(healthy=False)
+    times += admitted_at(clock, limiter, 20)
+    assert all(sum(start <= at < start + 1 for at in times) <= 4 for start in times)

@@ -337,9 +337,9 @@ def test_a_quiet_watch_is_read_beyond_the_servers_timeout(bench: Bench, monkeypa
     transport = bench.connect(chunked)
     open_stream = transport.open_stream
 
-    def note(path: str, *, query: dict[str, str], read_timeout_seconds: float) -> object:
+    def note(path: str, *, query: dict[str, str], read_timeout_seconds: float, accept: str) -> object:
         asked.append(read_timeout_seconds)
-        return open_stream(path, query=query, read_timeout_seconds=read_timeout_seconds)
+        return open_stream(path, query=query, read_timeout_seconds=read_timeout_seconds, accept=accept)
 
     monkeypatch.setattr(transport, "open_stream", note)
     Client(transport).watch(PODS, resource_version="1", timeout_seconds=600).close()
