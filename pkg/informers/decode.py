@@ -20,6 +20,8 @@ from pkg.kube.status import Status, error_from_status
 T = TypeVar("T", bound=Object)
 Transform: TypeAlias = Callable[[T], T]
 
+INITIAL_END_ANNOTATION: Final = "k8s.io/initial-events-end"
+
 
 class EventType(StrEnum):
     """The types of watch events that carry an object."""
@@ -49,9 +51,10 @@ class ObjectEvent(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bookmark:
-    """The watch is complete up to this version."""
+    """The watch is complete up to this version; `initial_end`: and all that was there before has been sent."""
 
     resource_version: str
+    initial_end: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,9 @@ class ErrorEvent:
     """The server ends the watch with a Status."""
 
     error: ApiStatusError
+
+
+WatchEvent: TypeAlias = "ObjectEvent[T] | Bookmark | ErrorEvent"
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -76,8 +82,18 @@ class _Named(msgspec.Struct, frozen=True):
     metadata: _Meta
 
 
+class _BookmarkMeta(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class _BookmarkObject(msgspec.Struct, frozen=True):
+    metadata: _BookmarkMeta
+
+
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _NAMED: Final = msgspec.json.Decoder(_Named)
+_BOOKMARK: Final = msgspec.json.Decoder(_BookmarkObject)
 _STATUS: Final = msgspec.json.Decoder(Status)
 _FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError)
 
@@ -106,12 +122,12 @@ class Decoder(Generic[T]):
         except Exception as error:  # a transform may fail in any way, and that is about this one object too
             return _undecodable(raw, error)
 
-    def event(self, line: bytes) -> ObjectEvent[T] | Bookmark | ErrorEvent:
+    def event(self, line: bytes) -> WatchEvent[T]:
         """Decodes one line of a watch; raises DecodeError when it is no event."""
         try:
             envelope = _ENVELOPE.decode(line)
             if envelope.type == "BOOKMARK":
-                return Bookmark(resource_version=_NAMED.decode(envelope.object).metadata.resource_version)
+                return _bookmark(envelope.object)
             if envelope.type == "ERROR":
                 return ErrorEvent(error=error_from_status(_STATUS.decode(envelope.object)))
             event_type = EventType(envelope.type)
@@ -125,6 +141,12 @@ class Decoder(Generic[T]):
 def key_of(item: Object | Undecodable) -> str:
     """`namespace/name`, or `name` for a cluster-scoped object."""
     return item.key if isinstance(item, Undecodable) else item.metadata.key
+
+
+def _bookmark(raw: msgspec.Raw) -> Bookmark:
+    meta = _BOOKMARK.decode(raw).metadata
+    initial_end = (meta.annotations or {}).get(INITIAL_END_ANNOTATION) == "true"
+    return Bookmark(resource_version=meta.resource_version, initial_end=initial_end)
 
 
 def _undecodable(raw: msgspec.Raw | bytes, cause: Exception) -> Undecodable:

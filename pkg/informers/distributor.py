@@ -71,13 +71,13 @@ class Distributor(Generic[T]):
         """Takes one change."""
         item = event.object
         with self._lock:
-            if event.type is EventType.DELETED:
-                self._delete(item)
-            elif isinstance(item, Undecodable):
-                self.undecodable.seen(item)
-            else:
-                self.undecodable.gone(item.metadata.key)
-                self._send_change(self._store.put(item), item, initial=False)
+            self._apply(event, item)
+        if event.resource_version:
+            self._store.reached(event.resource_version)
+
+    def reached(self, version: str) -> None:
+        """Everything up to this version has been taken."""
+        self._store.reached(version)
 
     def resync(self, listener: Listener[T]) -> None:
         """Shows one listener every object again."""
@@ -85,6 +85,15 @@ class Distributor(Generic[T]):
             if listener in self._listeners:
                 for obj in self._store.list():
                     listener.put(Updated(obj, obj))
+
+    def _apply(self, event: ObjectEvent[T], item: T | Undecodable) -> None:
+        if event.type is EventType.DELETED:
+            self._delete(item)
+        elif isinstance(item, Undecodable):
+            self.undecodable.seen(item)
+        else:
+            self.undecodable.gone(item.metadata.key)
+            self._send_change(self._store.put(item), item, initial=False)
 
     def _delete(self, item: T | Undecodable) -> None:
         key = key_of(item)

@@ -51,11 +51,20 @@ class InformerFactory:
 
     Args:
         registry: Gets the informers' metrics.
+        stream_lists: Whether wide lists are streamed where the server can; else they are read in pages.
     """
 
-    def __init__(self, client: Client, *, clock: Clock = REAL_CLOCK, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        clock: Clock = REAL_CLOCK,
+        registry: CollectorRegistry | None = None,
+        stream_lists: bool = True,
+    ) -> None:
         self._client = client
         self._clock = clock
+        self._stream_lists = stream_lists
         self._lock = threading.Lock()
         self._informers: dict[_Wanted, _AnyInformer] = {}
         if registry is not None:
@@ -70,16 +79,32 @@ class InformerFactory:
         label_selector: str = "",
         field_selector: str = "",
         transform: Transform[T] | None = None,
+        metadata_only: bool = False,
     ) -> SharedInformer[T]:
-        """The informer for this selection, the same one for the same arguments; `start` starts it."""
+        """The informer for this selection, the same one for the same arguments; `start` starts it.
+
+        With `metadata_only` the server sends metadata alone, and `struct` is `Object`. It is an informer of its own
+        beside one for whole objects.
+        """
         selection = Selection(
-            ref=ref, namespace=namespace, label_selector=label_selector, field_selector=field_selector
+            ref=ref,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            metadata_only=metadata_only,
         )
         wanted = _Wanted(selection, struct, transform)
         with self._lock:
             found = self._informers.get(wanted)
             if found is None:
-                found = SharedInformer(self._client, selection, struct, transform=transform, clock=self._clock)
+                found = SharedInformer(
+                    self._client,
+                    selection,
+                    struct,
+                    transform=transform,
+                    clock=self._clock,
+                    stream_lists=self._stream_lists,
+                )
                 self._informers[wanted] = found
         return cast("SharedInformer[T]", found)  # the key holds the type
 

@@ -64,7 +64,8 @@ class SharedInformer(Generic[T]):
     """A cache of one selection of objects.
 
     Args:
-        transform: Makes a smaller object of each one before it is stored.
+        transform: Makes a smaller object of each one before it is stored; must be idempotent.
+        stream_lists: Whether a wide list is streamed where the server can; else it is read in pages.
     """
 
     def __init__(
@@ -75,13 +76,16 @@ class SharedInformer(Generic[T]):
         *,
         transform: Transform[T] | None = None,
         clock: Clock = REAL_CLOCK,
+        stream_lists: bool = True,
     ) -> None:
         self.selection = selection
         self.name = str(self.selection)
         self._clock = clock
         self._store: Store[T] = Store()
         self._distributor = Distributor(self._store, self.name)
-        self.reflector = Reflector(client, selection, Decoder(struct, transform), self._distributor, clock=clock)
+        self.reflector = Reflector(
+            client, selection, Decoder(struct, transform), self._distributor, clock=clock, stream_lists=stream_lists
+        )
         self._lock = threading.Lock()
         self._stop = StopToken()
         self._threads: list[threading.Thread] = []
@@ -97,6 +101,19 @@ class SharedInformer(Generic[T]):
     def has_synced(self) -> bool:
         """Whether the first list is in the cache."""
         return self._distributor.synced.cancelled
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion up to which the cache is complete; empty before the first list."""
+        return self._store.version
+
+    def wait_for_rv(self, version: str, timeout_seconds: float) -> bool:
+        """Blocks until the cache is at least this new, or the timeout; returns whether it is.
+
+        With the version that a write returned, the lister then shows that write or something newer. Handlers run in
+        their own threads and may not have seen it yet.
+        """
+        return self._store.wait_for_rv(version, timeout_seconds)
 
     @property
     def undecodable_total(self) -> int:

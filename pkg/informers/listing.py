@@ -1,8 +1,9 @@
-"""How a reflector lists: in pages, or in one body where that is small.
+"""How a reflector lists where it does not stream: in pages, or in one body where that is small.
 
 A server with a watch cache ignores the limit at resourceVersion "0" and sends everything at once, which in Python
 costs memory that is never given back. So lists are read from etcd ("") in pages of 500; only a selector of one node
-or one name makes the one body small enough. This is the one deviation from client-go's ladder.
+or one name makes the one body small enough. This is the one deviation from client-go's ladder. Wide lists are
+streamed first (`pkg.informers.streaming`), and read in pages from a server that refuses that.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Selection:
     namespace: str = ""
     label_selector: str = ""
     field_selector: str = ""
+    metadata_only: bool = False
 
     @property
     def is_narrow(self) -> bool:
@@ -39,6 +41,7 @@ class Selection:
 
     def __str__(self) -> str:
         parts = [str(self.ref), self.namespace, self.label_selector, self.field_selector]
+        parts += ["metadata"] if self.metadata_only else []
         return " ".join(part for part in parts if part)
 
 
@@ -63,7 +66,7 @@ class Listing:
         try:
             page = self._page(limit=0, resource_version=asked)
         except ApiStatusError as error:
-            if not asked or not _version_is_refused(error):
+            if not asked or not version_is_refused(error):
                 raise
             self._version_refused = True
             page = self._page(limit=0)
@@ -93,10 +96,11 @@ class Listing:
             limit=limit,
             continue_token=continue_token,
             resource_version=resource_version,
+            metadata_only=selection.metadata_only,
         )
 
 
-def _version_is_refused(error: ApiStatusError) -> bool:
+def version_is_refused(error: ApiStatusError) -> bool:
     """Expired, or newer than this server: either way only a consistent read helps."""
     too_large = any(reason == "ResourceVersionTooLarge" for reason, _, _ in error.causes)
     return isinstance(error, ExpiredError) or too_large

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
 from pkg.apis.meta import Object
+from pkg.informers.mutation import MutationDetector, new_detector
+from pkg.informers.versions import at_least
 
 T = TypeVar("T", bound=Object)
 IndexFunction: TypeAlias = Callable[[T], Iterable[str]]
@@ -26,6 +28,10 @@ class Store(Generic[T]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._advanced = threading.Condition(self._lock)
+        self._waiting = 0
+        self._version = ""
+        self._detector: MutationDetector | None = new_detector()
         self._objects: dict[str, T] = {}
         self._functions: dict[str, IndexFunction[T]] = {NAMESPACE_INDEX: _namespace_of}
         self._indexes: dict[str, dict[str, set[str]]] = {NAMESPACE_INDEX: {}}
@@ -75,11 +81,37 @@ class Store(Generic[T]):
         with self._lock:
             return [self._objects[key] for key in self._indexes[name].get(value, ())]
 
+    @property
+    def version(self) -> str:
+        """The resourceVersion up to which the store is complete; empty before the first list."""
+        return self._version
+
+    def reached(self, version: str) -> None:
+        """Says that everything up to this version is in the store."""
+        self._version = version
+        if self._waiting:
+            with self._lock:
+                self._advanced.notify_all()
+
+    def wait_for_rv(self, version: str, timeout_seconds: float) -> bool:
+        """Blocks until the store holds everything up to this version, or the timeout; returns whether it does.
+
+        So a writer reads its own write: the version is the one that the write returned.
+        """
+        with self._lock:
+            self._waiting += 1
+            try:
+                return self._advanced.wait_for(lambda: at_least(self._version, version), timeout_seconds)
+            finally:
+                self._waiting -= 1
+
     def __len__(self) -> int:
         return len(self._objects)
 
     def _put(self, key: str, obj: T) -> T | None:
         old = self._objects.get(key)
+        if self._detector is not None:
+            self._detector.exchange(key, obj)
         for name, fn in self._functions.items():
             if old is not None:
                 self._leave(name, key, fn(old))
@@ -89,6 +121,8 @@ class Store(Generic[T]):
 
     def _delete(self, key: str) -> T | None:
         old = self._objects.pop(key, None)
+        if self._detector is not None:
+            self._detector.exchange(key, None)
         if old is not None:
             for name, fn in self._functions.items():
                 self._leave(name, key, fn(old))

@@ -148,6 +148,7 @@ def test_a_resync_shows_everything_again_to_the_handler_that_asked_for_it(bench:
     requests = len(bench.api.requests)
     bench.clock.advance(60)
     due.wait_for("=a")
+    other.wait_for("+a")
     assert other.noted == ["+a"]
     assert len(bench.api.requests) == requests, "a resync asks the server for nothing"
 
@@ -174,6 +175,7 @@ def test_a_watch_that_is_told_410_heals_with_the_changes_in_between(bench: Bench
 
 
 def test_an_informer_that_may_not_list_is_not_synced_and_is_named(bench: Bench) -> None:
+    bench.api.fail_next(ForbiddenError("no", code=403), method="WATCH", ref=PODS)
     bench.api.fail_next(ForbiddenError("no", code=403), method="GET", ref=PODS)
     bench.factory.informer(PODS, Pod)
     bench.factory.start(bench.stop)
@@ -199,7 +201,7 @@ def test_start_starts_what_was_made_since(bench: Bench) -> None:
     bench.start()
     bench.factory.informer(BACKUPS, Object)
     bench.start()
-    assert (bench.api.count("GET", PODS), bench.api.count("GET", BACKUPS)) == (1, 1)
+    assert (bench.api.count("WATCH", PODS), bench.api.count("WATCH", BACKUPS)) == (1, 1)
 
 
 def test_a_stopped_informer_takes_no_handler(bench: Bench) -> None:
@@ -227,3 +229,41 @@ def test_the_metrics_tell_what_the_informers_do(bench: Bench) -> None:
     assert bench.registry.get_sample_value("ark_informer_objects", labels) == 1
     assert bench.registry.get_sample_value("ark_informer_undecodable_total", labels) == 1
     assert bench.registry.get_sample_value("reflector_lists_total", labels) == 1
+
+
+def test_metadata_is_asked_for_alone_in_an_informer_of_its_own(bench: Bench) -> None:
+    whole = bench.factory.informer(PODS, Object)
+    slim = bench.factory.informer(PODS, Object, metadata_only=True)
+    assert slim is not whole
+    assert str(slim.selection) == "pods/v1 metadata"
+
+
+def test_a_writer_reads_its_own_write_after_waiting_for_its_version(bench: Bench) -> None:
+    informer = bench.factory.informer(PODS, Pod)
+    bench.start()
+    written = bench.api.client.create(PODS, "ns", named("a"), Object)
+    assert informer.wait_for_rv(written.metadata.resource_version, WAIT_SECONDS)
+    assert informer.lister.get("ns", "a") is not None
+    assert informer.version == written.metadata.resource_version
+    assert not informer.wait_for_rv("999999", 0.01)
+
+
+def test_a_server_that_streams_lists_is_asked_for_one_watch_and_one_that_does_not_for_pages(bench: Bench) -> None:
+    bench.api.add(PODS, named("a"))
+    bench.factory.informer(PODS, Pod)
+    bench.start()
+    bench.api.streams_lists = False
+    pages, names = bench.factory.informer(PODS, Object), Names()
+    pages.add_handler(names)
+    bench.start()
+    names.wait_for("+a")
+    assert [asked.method for asked in bench.api.requests] == ["WATCH", "WATCH", "GET", "WATCH"]
+
+
+def test_a_factory_can_read_pages_only(bench: Bench) -> None:
+    factory = InformerFactory(bench.api.client, clock=bench.clock, stream_lists=False)
+    factory.informer(PODS, Pod)
+    factory.start(bench.stop)
+    assert factory.wait_for_sync(bench.stop, WAIT_SECONDS)
+    assert bench.api.requests[0].method == "GET"
+    assert factory.shutdown(WAIT_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pkg.apis.meta import Object, ObjectMeta
 from pkg.informers.store import NAMESPACE_INDEX, Store
+from pkg.informers.versions import at_least
 
 NAMES = st.sampled_from(["a", "b", "c"])
 NAMESPACES = st.sampled_from(["", "n1", "n2"])
@@ -87,3 +89,35 @@ def test_an_index_that_nobody_added_is_an_error() -> None:
     store: Store[Object] = Store()
     with pytest.raises(KeyError):
         store.by_index("label", "x")
+
+
+def test_a_waiter_for_a_version_goes_on_when_it_is_reached() -> None:
+    store: Store[Object] = Store()
+    found: list[bool] = []
+    waiter = threading.Thread(target=lambda: found.append(store.wait_for_rv("100", 10.0)))
+    waiter.start()
+    for version in ("9", "99", "100"):
+        store.reached(version)
+    waiter.join(10.0)
+    assert found == [True]
+    assert store.version == "100"
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "new_enough"),
+    [
+        pytest.param("10", "9", True, id="numbers are compared as numbers"),
+        pytest.param("9", "10", False, id="and not as text"),
+        pytest.param("10", "10", True, id="the same version is new enough"),
+        pytest.param("18446744073709551617", "18446744073709551616", True, id="numbers of any size"),
+        pytest.param("", "1", False, id="an empty store has nothing"),
+    ],
+)
+def test_versions_are_compared(version: str, wanted: str, new_enough: bool) -> None:
+    assert at_least(version, wanted) is new_enough
+
+
+@pytest.mark.parametrize("wanted", ["", "0", "-1", "v1", "01", "\u0661"])
+def test_what_is_no_version_cannot_be_waited_for(wanted: str) -> None:
+    with pytest.raises(ValueError, match="is no resourceVersion"):
+        Store[Object]().wait_for_rv(wanted, 0.0)
