@@ -47,6 +47,7 @@ def backup(
     tags: Mapping[str, str],
     parent: str = "",
     excludes: tuple[str, ...] = (),
+    exclude_caches: bool = True,
     options: tuple[str, ...] = (),
     lock_wait_seconds: int = 0,
 ) -> Command:
@@ -56,7 +57,9 @@ def backup(
         directory: The volume's root; absolute.
         tags: The snapshot's tags.
         parent: Full id of the snapshot to compare with; empty lets restic look for one.
-        excludes: restic's patterns; one that begins with a slash is meant from the volume's root.
+        excludes: restic's patterns; one that begins with a slash is meant from the volume's root, any other anywhere
+            below it.
+        exclude_caches: Directories with a CACHEDIR.TAG stay out.
         options: Backend options.
         lock_wait_seconds: How long to wait for a lock.
     """
@@ -66,7 +69,7 @@ def backup(
         *_host_and_tags(tags),
         *(("--parent", parent) if parent else ()),
         *(argument for pattern in patterns for argument in ("--exclude", pattern)),
-        "--exclude-caches",
+        *(("--exclude-caches",) if exclude_caches else ()),
         ".",
     )
     return Command(verb="backup", arguments=arguments, directory=directory, lock_wait_seconds=lock_wait_seconds)
@@ -145,8 +148,12 @@ def _tags(tags: Mapping[str, str]) -> list[str]:
 
 
 def _from_root(directory: str, pattern: str) -> str:
-    """Restic matches absolute patterns against the whole path on the host."""
-    if not pattern.startswith("/"):
-        return pattern
+    """Restic matches every pattern against the whole path on the host.
+
+    Were a relative one left as it is, `mount` would exclude the whole of a volume that lies below a directory `mount`.
+    """
+    negation = "!" if pattern.startswith("!") else ""
+    inside = pattern.removeprefix("!")
     escaped = "".join(f"\\{character}" if character in _GLOB_CHARACTERS else character for character in directory)
-    return f"{escaped.rstrip('/')}{pattern}"
+    anywhere = "" if inside.startswith("/") else "/**/"
+    return f"{negation}{escaped.rstrip('/')}{anywhere}{inside}"

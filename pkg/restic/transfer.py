@@ -23,7 +23,7 @@ from pkg.restic.errors import ResticFailedError
 from pkg.restic.messages import ItemError, Message, Snapshot, Status
 from pkg.restic.repository import unexpected_answer
 from pkg.restic.runner import ResticRunner
-from pkg.restic.volume import is_empty
+from pkg.restic.volume import is_cache, is_empty
 
 UNREAD_FILES_EXIT_CODE = 3
 _KEPT_PATHS = 20
@@ -38,7 +38,7 @@ class BackupRequest:
         directory: The volume's root.
         parent: Full id of the snapshot to compare with; where it is gone, SnapshotMissingError says so and the
             caller tries again without.
-        excludes: restic's patterns; a leading slash means the volume's root.
+        excludes: restic's patterns; a leading slash means the volume's root, without one they count anywhere in it.
         lock_wait_seconds: How long restic may wait for a lock.
     """
 
@@ -188,6 +188,7 @@ def _backup_command(request: BackupRequest, directory: str, environment: ResticE
         tags=request.tags,
         parent=request.parent,
         excludes=request.excludes,
+        exclude_caches=not is_cache(directory),
         options=options,
         lock_wait_seconds=wait,
     )

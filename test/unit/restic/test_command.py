@@ -32,9 +32,27 @@ def test_a_backup_takes_parent_excludes_options_and_patience() -> None:
         *("backup", "--json", "-o", "s3.region=eu", "-o", "s3.bucket-lookup=path", "--retry-lock", "7200s"),
         *("--host", "ark", "--parent", "p1"),
         *ALWAYS,
-        *("--exclude", "/pods/x/cache", "--exclude", "*.tmp", "--exclude-caches", "."),
+        *("--exclude", "/pods/x/cache", "--exclude", "/pods/x/**/*.tmp", "--exclude-caches", "."),
     )
     assert made.lock_wait_seconds == 7200
+
+
+@pytest.mark.parametrize(
+    ("pattern", "argument"),
+    [
+        pytest.param("/mount", "/a/mount/mount", id="from the root"),
+        pytest.param("mount", "/a/mount/**/mount", id="anywhere"),
+        pytest.param("sub/mount", "/a/mount/**/sub/mount", id="a path anywhere"),
+        pytest.param("!mount", "!/a/mount/**/mount", id="taken back in"),
+        pytest.param("!/mount", "!/a/mount/mount", id="taken back in from the root"),
+    ],
+)
+def test_a_pattern_never_matches_the_path_to_the_volume(pattern: str, argument: str) -> None:
+    assert argument in command.backup(directory="/a/mount", tags={}, excludes=(pattern,)).arguments
+
+
+def test_a_volume_that_is_a_cache_as_a_whole_is_captured() -> None:
+    assert "--exclude-caches" not in command.backup(directory="/v", tags={}, exclude_caches=False).arguments
 
 
 def test_a_pattern_from_the_root_survives_strange_directories() -> None:

@@ -14,6 +14,7 @@ from pkg.restic.volume import is_empty
         pytest.param(["cache", "x.tmp"], ("/cache/", "*.tmp"), True, id="only what is excluded"),
         pytest.param(["cache"], ("/cache/deep",), False, id="only a part of it is excluded"),
         pytest.param(["Cache"], ("/cache",), False, id="another case"),
+        pytest.param(["a", "b"], ("*", "!b"), False, id="one taken back in"),
     ],
 )
 def test_a_volume_is_empty_when_nothing_of_it_is_captured(
