@@ -12,10 +12,12 @@ from pkg.apis.reasons import Reason, RepositoryPhase
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.config import ConfigReconciler, SettingsError
 from pkg.informers.lister import Lister
+from pkg.kube.backoff import retry_transient
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
 from pkg.kube.errors import KubeError, NotFoundError
-from pkg.kube.refs import SECRETS
+from pkg.kube.refs import PODS, RESTIC_REPOSITORIES, SECRETS
+from pkg.kube.stop import StopToken
 from pkg.restic.environment import ResticEnvironment, restic_environment
 from pkg.restic.password import Password
 from pkg.restic.runner import ResticRunner
@@ -52,46 +54,86 @@ class Agent:
     repositories: Lister[ResticRepository]
     config: ConfigReconciler
 
-    def environment(self, repository_name: str, identifier: str) -> ResticEnvironment:
+    def environment(self, repository: ResticRepository, identifier: str, stop: StopToken) -> ResticEnvironment:
         """How restic reaches the repository that an object names.
 
         Raises:
-            VolumeFailure: the repository is not Ready, its password cannot be read, or there is no usable Config.
+            VolumeFailure: the repository moved, its password cannot be read, or there is no usable Config.
         """
-        repository = self.ready_repository(repository_name)
         if repository.spec.restic_identifier != identifier:
             raise VolumeFailure(
                 Reason.REPOSITORY_NOT_READY,
-                f"repository {repository_name} is at {repository.spec.restic_identifier} now, "
+                f"repository {repository.metadata.name} is at {repository.spec.restic_identifier} now, "
                 f"this object was made for {identifier}",
             )
         try:
             settings = self.config.settings()
+            password = retry_transient(
+                lambda: read_password(self.client, self.namespace, repository.status.password_generation),
+                stop=stop,
+                clock=self.clock,
+            )
         except SettingsError as error:
             raise VolumeFailure(error.reason, error.message) from error
+        except KubeError as error:
+            raise VolumeFailure(Reason.INTERNAL, f"the repository password cannot be read: {error}") from error
         return restic_environment(
             repository=identifier,
-            password=read_password(self.client, self.namespace, repository.status.password_generation),
+            password=password,
             location=settings.location,
             credentials=settings.credentials,
             cache_dir=str(self.scratch_dir / "restic-cache"),
         )
 
-    def ready_repository(self, name: str) -> ResticRepository:
+    def ready_repository(self, name: str, stop: StopToken) -> ResticRepository:
         """The repository, Ready and with a pinned id.
 
+        The server made the object only when it saw the repository Ready, so a cache that does not is behind, and the
+        API itself is asked before anything fails.
+
         Raises:
-            VolumeFailure: it is not.
+            VolumeFailure: it is not Ready.
         """
         repository = self.repositories.get(self.namespace, name)
-        if repository is None:
-            raise VolumeFailure(Reason.REPOSITORY_NOT_READY, f"there is no ResticRepository {name}")
-        if repository.status.phase != RepositoryPhase.READY or not repository.status.repository_id:
+        if repository is None or not is_ready(repository):
+            repository = self._live_repository(name, stop)
+        if not is_ready(repository):
             raise VolumeFailure(
                 Reason.REPOSITORY_NOT_READY,
                 f"ResticRepository {name} is {repository.status.phase or 'New'}: {repository.status.message}",
             )
         return repository
+
+    def pod(self, namespace: str, name: str, uid: str) -> Pod | None:
+        """The pod, from the cache or, where that does not show it, from the API; None when there is none.
+
+        Raises:
+            KubeError: the API cannot tell.
+        """
+        cached = self.pods.get(namespace, name)
+        if cached is not None and cached.metadata.uid == uid:
+            return cached
+        try:
+            return self.client.get(PODS, namespace, name, Pod)
+        except NotFoundError:
+            return None
+
+    def _live_repository(self, name: str, stop: StopToken) -> ResticRepository:
+        try:
+            return retry_transient(
+                lambda: self.client.get(RESTIC_REPOSITORIES, self.namespace, name, ResticRepository),
+                stop=stop,
+                clock=self.clock,
+            )
+        except NotFoundError as error:
+            raise VolumeFailure(Reason.REPOSITORY_NOT_READY, f"there is no ResticRepository {name}") from error
+        except KubeError as error:
+            raise VolumeFailure(Reason.INTERNAL, f"ResticRepository {name} cannot be read: {error}") from error
+
+
+def is_ready(repository: ResticRepository) -> bool:
+    """Whether the repository can be used."""
+    return repository.status.phase == RepositoryPhase.READY and bool(repository.status.repository_id)
 
 
 def password_key(generation: int) -> str:
@@ -103,7 +145,8 @@ def read_password(client: Client, namespace: str, generation: int) -> Password:
     """The repository password from its Secret; a trailing newline is tolerated.
 
     Raises:
-        VolumeFailure: the Secret or its key is missing, or must not be read.
+        VolumeFailure: the Secret or its key is missing.
+        KubeError: it cannot be read.
     """
     key = password_key(generation)
     try:
@@ -111,10 +154,6 @@ def read_password(client: Client, namespace: str, generation: int) -> Password:
     except NotFoundError as error:
         raise VolumeFailure(
             Reason.PASSWORD_MISSING, f"Secret {namespace}/{CREDENTIALS_SECRET} with the repository password is missing"
-        ) from error
-    except KubeError as error:
-        raise VolumeFailure(
-            Reason.INTERNAL, f"Secret {namespace}/{CREDENTIALS_SECRET} cannot be read: {error}"
         ) from error
     encoded = (secret.data or {}).get(key, "")
     text = base64.b64decode(encoded).decode().rstrip("\r\n")

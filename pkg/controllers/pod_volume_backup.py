@@ -16,7 +16,7 @@ from pkg.apis.volumes import PodVolumeBackup, RootMetadata, VolumeProgress
 from pkg.controllers.agent import Agent, VolumeFailure
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
-from pkg.controllers.volume_plan import VolumeView, Work
+from pkg.controllers.volume_plan import VolumeView, Work, is_open
 from pkg.controllers.volume_reconciler import VolumeOutcome, failed_status
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import POD_VOLUME_BACKUPS
@@ -49,7 +49,7 @@ class BackupKind:
             attempts=obj.status.attempts,
             work=work,
             cancel=obj.spec.cancel,
-            pod=self._agent.pods.get(pod.namespace, pod.name),
+            pod=self._agent.pod(pod.namespace, pod.name, pod.uid) if is_open(obj.status.phase) else None,
             pod_uid=pod.uid,
             pod_key=f"{pod.namespace}/{pod.name}",
             hold=obj.spec.hold,
@@ -86,8 +86,8 @@ class BackupKind:
 
     def _capture(self, obj: PodVolumeBackup, stop: StopToken) -> JsonObject:
         spec = obj.spec
-        environment = self._agent.environment(spec.repository, spec.repo_identifier)
-        repository = self._agent.ready_repository(spec.repository)
+        repository = self._agent.ready_repository(spec.repository, stop)
+        environment = self._agent.environment(repository, spec.repo_identifier, stop)
         directory = resolve_directory(
             self._agent.pods_dir, spec.pod.uid, spec.source, Path("/proc/self/mountinfo").read_text()
         )

@@ -13,11 +13,11 @@ import structlog
 
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import Reason, VolumePhase
-from pkg.apis.volumes import PodVolumeRestore, VolumeProgress
+from pkg.apis.volumes import PodVolumeRestore, ResticRepository, VolumeProgress
 from pkg.controllers.agent import Agent, VolumeFailure
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
-from pkg.controllers.volume_plan import VolumeView, Work
+from pkg.controllers.volume_plan import VolumeView, Work, is_open
 from pkg.controllers.volume_reconciler import VolumeOutcome, failed_status
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import POD_VOLUME_RESTORES
@@ -47,7 +47,7 @@ class RestoreKind:
             attempts=obj.status.attempts,
             work=work,
             cancel=obj.spec.cancel,
-            pod=self._agent.pods.get(pod.namespace, pod.name),
+            pod=self._agent.pod(pod.namespace, pod.name, pod.uid) if is_open(obj.status.phase) else None,
             pod_uid=pod.uid,
             pod_key=f"{pod.namespace}/{pod.name}",
             needs_wait=True,
@@ -99,25 +99,19 @@ class RestoreKind:
         directory = resolve_directory(
             self._agent.pods_dir, spec.pod.uid, spec.source, Path("/proc/self/mountinfo").read_text()
         )
-        self._check_identity(obj)
-        summary = self._transfer(obj, directory, stop)
+        repository = self._agent.ready_repository(spec.repository, stop)
+        check_identity(obj, repository)
+        summary = self._transfer(obj, repository, directory, stop)
         failures = apply_root(directory, spec.root) if spec.root is not None else []
         write_done(self._agent.pods_dir, spec)
         log.info("Volume filled", key=obj.metadata.key, snapshot=spec.snapshot_id, root_failures=len(failures))
         status = self._completed(obj, path=str(directory), message="; ".join(failures) or restored_text(summary))
         return {**status, "progress": to_json(restored_progress(summary))}
 
-    def _check_identity(self, obj: PodVolumeRestore) -> None:
-        repository = self._agent.ready_repository(obj.spec.repository)
-        if obj.spec.repository_id and repository.status.repository_id != obj.spec.repository_id:
-            raise VolumeFailure(
-                Reason.FOREIGN_REPOSITORY,
-                f"repository {obj.spec.repository} has the id {repository.status.repository_id}, "
-                f"the snapshot was made in {obj.spec.repository_id}",
-            )
-
-    def _transfer(self, obj: PodVolumeRestore, directory: Path, stop: StopToken) -> RestoreSummary:
-        environment = self._agent.environment(obj.spec.repository, obj.spec.repo_identifier)
+    def _transfer(
+        self, obj: PodVolumeRestore, repository: ResticRepository, directory: Path, stop: StopToken
+    ) -> RestoreSummary:
+        environment = self._agent.environment(repository, obj.spec.repo_identifier, stop)
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
         request = RestoreRequest(snapshot_id=obj.spec.snapshot_id, target=str(directory))
         return restore_volume(self._agent.runner, request, environment, stop, gate.offer)
@@ -148,3 +142,17 @@ def restored_progress(summary: RestoreSummary) -> VolumeProgress:
     return VolumeProgress(
         bytes_done=summary.bytes, total_bytes=summary.bytes, files_done=summary.files, total_files=summary.files
     )
+
+
+def check_identity(obj: PodVolumeRestore, repository: ResticRepository) -> None:
+    """Refuses a repository that is not the one the snapshot was made in.
+
+    Raises:
+        VolumeFailure: ForeignRepository with both ids.
+    """
+    if obj.spec.repository_id and repository.status.repository_id != obj.spec.repository_id:
+        raise VolumeFailure(
+            Reason.FOREIGN_REPOSITORY,
+            f"repository {obj.spec.repository} has the id {repository.status.repository_id}, "
+            f"the snapshot was made in {obj.spec.repository_id}",
+        )

@@ -69,9 +69,14 @@ class VolumeView:
     hold: bool = False
 
 
+def is_open(phase: str) -> bool:
+    """Whether an object has not reached its terminal phase."""
+    return phase not in (VolumePhase.COMPLETED, VolumePhase.FAILED)
+
+
 def decide(view: VolumeView) -> Decision:
     """The next step for one object of this node."""
-    if view.phase in (VolumePhase.COMPLETED, VolumePhase.FAILED):
+    if not is_open(view.phase):
         return _after_the_end(view.work)
     if view.work is Work.FINISHED:
         return Decision(step=Step.RECORD)

@@ -157,8 +157,9 @@ class VolumeReconciler(Generic[T]):
         }
         if attempts == 1:
             change["startTimestamp"] = now
+        claimed = patch_status(self._agent.client, self._kind.ref, obj, change)
         log.info("Volume claimed", kind=type(obj).__name__, key=obj.metadata.key, attempt=attempts)
-        return patch_status(self._agent.client, self._kind.ref, obj, change)
+        return claimed
 
     def _record(self, key: Key, obj: T) -> Result:
         match self._operations.observe(key):

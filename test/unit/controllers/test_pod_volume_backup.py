@@ -23,8 +23,9 @@ from pkg.apis.volumes import (
 from pkg.controllers.agent import Agent
 from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.pod_volume_backup import BackupKind
+from pkg.controllers.volume_plan import Step, Work, decide
 from pkg.kube.errors import ServerError
-from pkg.kube.refs import POD_VOLUME_BACKUPS, SECRETS
+from pkg.kube.refs import POD_VOLUME_BACKUPS, PODS, RESTIC_REPOSITORIES, SECRETS
 from pkg.kube.stop import StopToken
 from pkg.restic.command import Command
 from pkg.restic.environment import ResticEnvironment
@@ -241,6 +242,29 @@ def test_what_restic_needs_is_checked_before_it_starts(
     assert status is not None
     assert (status["phase"], status["reason"]) == ("Failed", reason)
     assert world.verbs == []
+
+
+def test_a_cache_that_is_behind_fails_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for behind in (missing_repository, unready_repository):
+        behind(world)
+        live: JsonObject = {"phase": "Ready", "repositoryID": "id-1", "passwordGeneration": 1}
+        metadata: JsonObject = {"name": "app", "namespace": NAMESPACE}
+        if world.api.get(RESTIC_REPOSITORIES, NAMESPACE, "app") is None:
+            world.api.add(
+                RESTIC_REPOSITORIES, {"metadata": metadata, "spec": {"resticIdentifier": PLACE}, "status": live}
+            )
+        status = world.run(world.volume(uid=behind.__name__))
+        assert status is not None
+        assert status["phase"] == "Completed"
+
+
+def test_a_pod_that_the_cache_does_not_show_yet_is_asked_for_before_its_volume_fails(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert world.agent.pod("app", "web", "pod-1") is None
+    world.api.add(PODS, {"metadata": {"name": "web", "namespace": "app", "uid": "pod-1"}})
+    found = BackupKind(world.agent).view(world.volume(), Work.NONE)
+    assert decide(found).step is Step.CLAIM
 
 
 def test_a_directory_that_must_be_a_mount_and_is_none_is_never_captured(tmp_path: Path) -> None:
