@@ -141,7 +141,7 @@ def test_no_process_stays_behind(tmp_path: Path, number: signal.Signals | None, 
             supervisor.stdin.close()
         else:
             supervisor.send_signal(number)
-        supervisor.wait(20)
+        supervisor.wait(60)
     wait_until(lambda: not any(map(runs, pids)), timeout_seconds=5, what="the servers to end")
 
 
