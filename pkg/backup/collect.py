@@ -1,8 +1,8 @@
 """Reads every list of a backup into the spool, page by page, before anything else happens.
 
 An error of one resource does not end the backup: it is collected, and makes the phase PartiallyFailed. Objects that
-are being deleted are left out. A list whose continue token expired is read again, and an object that came twice is
-kept once, by UID.
+are being deleted are left out, but not a claim that a stored pod still mounts: the restored pod would wait for it. A
+list whose continue token expired is read again, and an object that came twice is kept once, by UID.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Collector:
         except KubeError as error:
             self._failed(ref, f"{namespace}/{name}".lstrip("/"), error)
         else:
-            self._take(ref, body)
+            self._take(ref, body, needed=True)
 
     def _collect_list(self, request: ListRequest, namespace: str) -> None:
         uids: set[str] = set()
@@ -122,14 +122,15 @@ class Collector:
             raise_if_stopped(self.stop)
             limit = _next_limit(page)
 
-    def _take(self, ref: ResourceRef, body: bytes, uids: set[str] | None = None) -> None:
+    def _take(self, ref: ResourceRef, body: bytes, uids: set[str] | None = None, *, needed: bool = False) -> None:
         try:
             head = read_head(body)
         except msgspec.DecodeError as error:
             self._failed(ref, "", error)
             return
         meta = head.metadata
-        if meta.deletion_timestamp is not None or not self._is_wanted(ref, head):
+        is_leaving = meta.deletion_timestamp is not None and not (needed and ref == PVCS)
+        if is_leaving or not self._is_wanted(ref, head):
             return
         if uids is not None:
             if meta.uid in uids:

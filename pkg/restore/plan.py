@@ -60,6 +60,7 @@ class Facts:
     Attributes:
         namespace_mapping: Original namespace to target namespace.
         captured_claims: (namespace, claim) of the claims whose contents restic holds.
+        needed_claims: (namespace, claim) of those that the restored pods mount; no label selector leaves them out.
         kept_volumes: Names of the persistent volumes that are restored as they were, on their old disk.
         selector_services: (namespace, name) of services whose endpoints the cluster makes.
         jobs_restored: Whether jobs are restored at all.
@@ -68,6 +69,7 @@ class Facts:
 
     namespace_mapping: Mapping[str, str] = field(default_factory=dict)
     captured_claims: frozenset[tuple[str, str]] = frozenset()
+    needed_claims: frozenset[tuple[str, str]] = frozenset()
     kept_volumes: frozenset[str] = frozenset()
     selector_services: frozenset[tuple[str, str]] = frozenset()
     jobs_restored: bool = True
@@ -109,7 +111,7 @@ def gather_facts(
         captures: What restic holds.
         namespace_mapping: The Restore's.
     """
-    services, kept, jobs = set(), set(), set()
+    services, kept, jobs, needed = set(), set(), set(), set()
     for entry in entries:
         obj = read(entry) if entry.group_resource in (SERVICES, VOLUMES, PODS) else None
         if obj is None:
@@ -119,12 +121,14 @@ def gather_facts(
         wanted = scope.takes(entry) and matches(selector, texts_at(obj, "metadata", "labels"))
         if entry.group_resource == VOLUMES and wanted and keeps_disk(obj, captures):
             kept.add(entry.name)
-        job = controlling_job(obj)
-        if entry.group_resource == PODS and job and wanted and captures.of_pod(obj):
+        filled = captures.of_pod(obj) if entry.group_resource == PODS and wanted else ()
+        needed |= {(entry.namespace, volume.claim) for volume in filled if volume.claim}
+        if filled and (job := controlling_job(obj)):
             jobs.add((entry.namespace, job))
     return Facts(
         namespace_mapping=namespace_mapping,
         captured_claims=frozenset(captures.by_claim),
+        needed_claims=frozenset(needed),
         kept_volumes=frozenset(kept),
         selector_services=frozenset(services),
         jobs_restored=scope.resources.takes(JOBS),

@@ -91,10 +91,14 @@ def _volume_made_anew(obj: JsonObject, entry: Entry, facts: Facts) -> str:
     return "" if entry.name in facts.kept_volumes else "its claim gets a new volume"
 
 
+def is_of_pod(claim: JsonObject) -> bool:
+    """Whether a claim is that of a generic ephemeral volume, which its pod makes."""
+    owners = objects_at(claim, "metadata", "ownerReferences")
+    return any(owner.get("kind") == "Pod" and owner.get("controller") is True for owner in owners)
+
+
 def _claim_of_pod(obj: JsonObject, entry: Entry, facts: Facts) -> str:
-    owners = objects_at(obj, "metadata", "ownerReferences")
-    owned = any(owner.get("kind") == "Pod" and owner.get("controller") is True for owner in owners)
-    return "the claim of an ephemeral volume is made by its pod" if owned else ""
+    return "the claim of an ephemeral volume is made by its pod" if is_of_pod(obj) else ""
 
 
 def _published_certificate(obj: JsonObject, entry: Entry, facts: Facts) -> str:

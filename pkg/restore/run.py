@@ -11,6 +11,8 @@ from pkg.apis.label_selector import matches
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import RESTORE_LABEL, RESTORE_UID_LABEL
 from pkg.kube.discovery import Discovery
+from pkg.kube.errors import ApiStatusError
+from pkg.kube.refs import PVCS
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.restore.actions import labelled, restored
@@ -26,7 +28,7 @@ from pkg.restore.namespaces import Namespaces
 from pkg.restore.plan import CLAIMS, CRDS, PODS
 from pkg.restore.podvolumes import with_restic_wait
 from pkg.restore.preparation import Prepared
-from pkg.restore.refusals import refusal_of
+from pkg.restore.refusals import is_of_pod, refusal_of
 from pkg.restore.results import Results
 from pkg.restore.volume_wait import POLL_SECONDS, VolumeWait
 from pkg.volumes.naming import label_value
@@ -108,7 +110,7 @@ class Run:
         except BackupDamagedError as error:
             self._error(entry, target, str(error))
             return
-        if not matches(self._job.restore.spec.label_selector, texts_at(obj, "metadata", "labels")):
+        if not self._is_selected(entry, obj):
             return
         refusal = refusal_of(obj, entry, self._prepared.facts)
         if refusal:
@@ -120,6 +122,12 @@ class Run:
             self._error(entry, target, f"the cluster does not serve {version} {kind}")
         elif self._has_namespace(entry, target):
             self._create(entry, {**obj, "apiVersion": ref.api_version}, ref, target)
+
+    def _is_selected(self, entry: Entry, obj: JsonObject) -> bool:
+        """A claim comes with the pod that needs it: without it the pod would wait for ever."""
+        if entry.group_resource == CLAIMS and (entry.namespace, entry.name) in self._prepared.facts.needed_claims:
+            return True
+        return matches(self._job.restore.spec.label_selector, texts_at(obj, "metadata", "labels"))
 
     def _has_namespace(self, entry: Entry, target: str) -> bool:
         problem, first = self._namespaces.ensure(entry.namespace, target) if target else ("", False)
@@ -162,6 +170,8 @@ class Run:
     def _record_claim(self, entry: Entry, target: str, result: ItemResult, *, was_bound: bool) -> None:
         claim = (target, entry.name)
         captured = (entry.namespace, entry.name) in self._prepared.captures.by_claim
+        if result.outcome is Outcome.FAILED:
+            return
         if result.outcome not in _PRESENT:
             self._found_claims.add(claim)
         elif captured:
@@ -173,17 +183,30 @@ class Run:
     def _record_volumes(self, entry: Entry, target: str, result: ItemResult, volumes: Sequence[PodVolume]) -> None:
         if result.outcome in _PRESENT:
             self._waiting.add(target, entry.name, text_at(result.live, "metadata", "uid"), volumes)
+            self._warn_of_found_claims(target, volumes)
             self._filled_claims |= {(target, volume.claim) for volume in volumes if volume.claim}
-            for volume in volumes:
-                if (target, volume.claim) in self._found_claims:
-                    self._found_claims.discard((target, volume.claim))
-                    text = f"PersistentVolumeClaim {target}/{volume.claim} existed before this restore and is filled"
-                    self._results.warnings.about(target, text)
         elif result.outcome is not Outcome.FAILED:
             names = ", ".join(volume.volume for volume in volumes)
             self._results.pods_existing += 1
             text = f"existed already, so its volumes are not restored ({names}): delete the pod and restore again"
             self._error(entry, target, text)
+
+    def _warn_of_found_claims(self, target: str, volumes: Sequence[PodVolume]) -> None:
+        for volume in volumes:
+            claim = (target, volume.claim)
+            if volume.claim and claim not in self._filled_claims and self._was_there(claim):
+                text = f"PersistentVolumeClaim {target}/{volume.claim} existed before this restore and is filled"
+                self._results.warnings.about(target, text)
+
+    def _was_there(self, claim: tuple[str, str]) -> bool:
+        """Whether a claim is not this restore's; one that the restore's filters left out is looked for."""
+        if claim in self._found_claims or claim in self._new_claims:
+            return claim in self._found_claims
+        try:
+            live = self._api.get_raw(PVCS, *claim)
+        except ApiStatusError:
+            return False
+        return not is_of_pod(live)
 
     def _report_empty_claims(self) -> None:
         """A claim whose contents restic holds but that no restored pod mounts stays empty."""

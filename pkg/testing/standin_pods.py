@@ -106,7 +106,7 @@ class PodLife:
         for directory in directories or ():
             set_up(directory, self.directory / "volumes", self._node.backing, self._node.name)
             self.volumes[directory.name] = self.directory / "volumes" / directory.path
-        return directories is not None
+        return directories is not None or self.is_running  # what runs keeps its volumes, whatever becomes of a claim
 
     def _initialize(self, pod: Pod) -> bool:
         """Run the next init container; returns True when none is left."""

@@ -7,12 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup import collect
 from pkg.backup.engine import run_backup
 from pkg.kube import refs
 from pkg.kube.errors import TransportError, status_error
 from pkg.kube.pages import Page
+from pkg.restore.fields import object_at
 from pkg.testing.fakebackup import ARK, SERVICES, STORAGE_CLASSES, BackupWorld
 
 EXPIRED = status_error("the provided continue parameter is too old", code=410, reason="Expired")
@@ -69,6 +71,19 @@ def test_the_filters(world: BackupWorld, spec: dict[str, object], expected: set[
 def test_objects_being_deleted_are_left_out(world: BackupWorld) -> None:
     world.config_map("shop", "leaving", deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["x"])
     assert "configmaps/namespaces/shop/leaving" not in stored(world)
+
+
+def test_a_claim_being_deleted_under_a_running_pod_is_stored_for_that_pod(world: BackupWorld) -> None:
+    leaving: JsonObject = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["kubernetes.io/pvc-protection"]}
+    for name in ("data", "unused"):
+        world.claim("shop", name)
+        claim = world.api.get(refs.PVCS, "shop", name) or {}
+        world.api.remove(refs.PVCS, "shop", name)
+        world.api.add(refs.PVCS, {**claim, "metadata": {**object_at(claim, "metadata"), **leaving}})
+    world.pod("shop", "db-0", claim="data")
+    found = stored(world)
+    assert "persistentvolumeclaims/namespaces/shop/data" in found
+    assert "persistentvolumeclaims/namespaces/shop/unused" not in found
 
 
 def test_arks_secrets_and_kinds_are_left_out(world: BackupWorld) -> None:

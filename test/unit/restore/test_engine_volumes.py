@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pkg.apis.ark import RestoreSpec
-from pkg.apis.meta import Json, JsonObject
+from pkg.apis.meta import Json, JsonObject, LabelSelector
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.apis.volumes import PodVolumeRestoreStatus
 from pkg.kube import refs
@@ -140,6 +140,26 @@ def test_a_claim_that_existed_is_filled_with_a_warning_that_names_it(world: Rest
     assert world.restore().phase is BackupPhase.COMPLETED
     text = "PersistentVolumeClaim shop/data existed before this restore and is filled"
     assert text in (world.results().warnings.namespaces or {})["shop"]
+
+
+def test_so_is_one_that_the_restores_filters_left_out(world: RestoreWorld) -> None:
+    world.api.add(refs.PVCS, claim())
+    world.api.add(refs.PVS, volume())
+    world.store_backup(pod(), claim(), volumes=[DATA])
+    world.restore(RestoreSpec(backup_name="b1", excluded_resources=("persistentvolumeclaims",)))
+    text = "PersistentVolumeClaim shop/data existed before this restore and is filled"
+    assert text in (world.results().warnings.namespaces or {})["shop"]
+
+
+def test_a_pod_brings_its_claim_whatever_the_restores_labels(world: RestoreWorld) -> None:
+    labelled = pod()
+    labelled["metadata"] = {**object_at(labelled, "metadata"), "labels": {"app": "web"}}
+    world.store_backup(labelled, claim(), claim("unrelated"), volumes=[DATA])
+    spec = RestoreSpec(backup_name="b1", label_selector=LabelSelector(match_labels={"app": "web"}))
+    outcome = world.restore(spec)
+    assert (outcome.phase, outcome.volumes.captured) == (BackupPhase.COMPLETED, 1)
+    assert world.api.get(refs.PVCS, "shop", "data") is not None
+    assert world.api.get(refs.PVCS, "shop", "unrelated") is None
 
 
 def test_one_data_restore_per_claim_and_markers_after_it(world: RestoreWorld) -> None:
