@@ -100,12 +100,14 @@ def test_minio_takes_an_object_and_honours_conditional_puts(minio: Minio, bucket
 DROPPED = "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"
 UNPRIVILEGED = ("setpriv", *DROPPED, "--") if os.geteuid() == 0 else ()
 SUPERVISOR = """
+    import signal
     import sys
     from contextlib import ExitStack
     from pathlib import Path
     from pkg.testing.controlplane import ControlPlane
     from pkg.testing.minio import Minio
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored
     workdir = Path(sys.argv[1])
     with ExitStack() as stack:
         processes = [stack.enter_context(Minio(workdir / "minio")).process]
