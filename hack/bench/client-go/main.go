@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-const patience = 5 * time.Minute
+const patience = time.Minute
 
 type options struct {
 	server   string
