@@ -70,6 +70,7 @@ class Repositories:
         name = repository_name(volume_namespace)
         asked_at = self.clock.now().replace(microsecond=0)
         written = self._make(name, volume_namespace, location, may_initialize)
+        refuse_elsewhere(written, location.restic_identifier(volume_namespace))
         deadline = self.clock.monotonic() + READY_WAIT_SECONDS
         while True:
             version = self.changes.version
@@ -103,6 +104,21 @@ class Repositories:
             patch: JsonObject = {"metadata": {"uid": existing.metadata.uid}, "spec": {"initialize": True}}
             return self.client.patch(RESTIC_REPOSITORIES, self.namespace, name, patch, ResticRepository)
         return existing
+
+
+def refuse_elsewhere(repository: ResticRepository, expected: str) -> None:
+    """Refuses a repository that is not where the Config says, as after a change of bucket.
+
+    The objects would lie in one place and the volumes in another, and the backup would be lost with either.
+    """
+    name, found = repository.metadata.name, repository.spec.restic_identifier
+    if found != expected:
+        raise VolumeFailure(
+            Reason.REPOSITORY_NOT_READY,
+            f"ResticRepository {name} is at {found}, but by the Config it belongs at {expected}; to go on there, with "
+            f"a copy of the repository or a new one: kubectl -n {repository.metadata.namespace} delete "
+            f"resticrepository {name}",
+        )
 
 
 def has_caught_up(seen: ResticRepository, written: ResticRepository) -> bool:

@@ -91,8 +91,8 @@ class World:
     def ensure(self, stop: StopToken | None = None) -> ResticRepository:
         return self.repositories.ensure("shop", LOCATION, may_initialize=self.may_initialize, stop=stop or StopToken())
 
-    def add(self, *, initialize: bool, status: JsonObject) -> None:
-        spec: JsonObject = {"volumeNamespace": "shop", "resticIdentifier": "x", "initialize": initialize}
+    def add(self, *, initialize: bool, status: JsonObject, at: str = "/srv/b/restic/shop") -> None:
+        spec: JsonObject = {"volumeNamespace": "shop", "resticIdentifier": at, "initialize": initialize}
         metadata: JsonObject = {"name": "shop", "namespace": NAMESPACE}
         self.api.add(RESTIC_REPOSITORIES, {"metadata": metadata, "spec": spec, "status": status})
         self.sync()
@@ -156,6 +156,14 @@ def test_a_ready_one_costs_no_look_no_write_and_no_question(world: World) -> Non
     assert world.ensure().status.phase == "Ready"
     assert (world.looks, world.asked) == (0, 0)
     assert world.api.count("POST") == world.api.count("PATCH") == 0
+
+
+def test_one_that_lies_elsewhere_than_the_config_says_is_not_written_to(world: World) -> None:
+    world.add(initialize=True, status=READY, at="/srv/old-bucket/restic/shop")
+    with pytest.raises(VolumeFailure, match="is at /srv/old-bucket/restic/shop, but by the Config") as failure:
+        world.ensure()
+    assert failure.value.reason is Reason.REPOSITORY_NOT_READY
+    assert "kubectl -n heptio-ark delete resticrepository shop" in failure.value.message
 
 
 def test_one_that_a_restore_made_may_be_initialized_by_a_backup(world: World) -> None:
