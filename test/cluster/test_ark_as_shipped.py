@@ -1,0 +1,97 @@
+"""The manifests as shipped, on a real kubelet: what only a real node shows."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from pkg.testing.assets import REPOSITORY
+from pkg.testing.cluster import Cluster
+from pkg.testing.images import APPLICATION_IMAGE
+
+CONFIG = REPOSITORY / "config"
+EXECUTE = """
+import sys
+from pkg.kube.exec import exec_in_pod
+from pkg.kube.transport import load_transport
+done = exec_in_pod(load_transport(), sys.argv[1], "web", "web", ["sh", "-c", "echo out; echo err >&2; exit 7"], 30)
+print(done.exit_code, done.stdout.decode().strip(), done.stderr.decode().strip())
+"""
+
+
+@pytest.fixture(scope="module")
+def shipped(own_cluster: Cluster) -> Iterator[Cluster]:
+    """Apply everything as the README says, and take it away again."""
+    crds = str(CONFIG / "crd")
+    own_cluster.kubectl("apply", "-f", crds)
+    own_cluster.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=30s")
+    own_cluster.kubectl("apply", "-f", str(CONFIG / "common"), "-f", str(CONFIG / "minio"))
+    for workload in ("deployment/minio", "deployment/ark", "daemonset/restic"):
+        own_cluster.kubectl("rollout", "status", workload, "-n", "heptio-ark", "--timeout=120s", timeout_seconds=130)
+    yield own_cluster
+    own_cluster.kubectl("delete", "namespace", "heptio-ark", timeout_seconds=90)
+
+
+@pytest.fixture(scope="module")
+def application(shipped: Cluster) -> Iterator[str]:
+    namespace = f"app-{secrets.token_hex(3)}"
+    shipped.kubectl("create", "namespace", namespace)
+    annotations = {"backup.ark.heptio.com/backup-volumes": "scratch"}
+    shipped.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
+    shipped.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "web", "namespace": namespace, "annotations": annotations},
+            "spec": {
+                "terminationGracePeriodSeconds": 1,
+                "containers": [
+                    {
+                        "name": "web",
+                        "image": APPLICATION_IMAGE,
+                        "command": ["sh", "-c", "echo kept > /scratch/file; sleep 3600"],
+                        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+                    }
+                ],
+                "volumes": [{"name": "scratch", "emptyDir": {}}],
+            },
+        }
+    )
+    shipped.kubectl("wait", "--for=condition=Ready", "pod/web", "-n", namespace, "--timeout=60s")
+    yield namespace
+    shipped.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def ark(cluster: Cluster, *arguments: str) -> str:
+    done = cluster.run(sys.executable, REPOSITORY / "cmd" / "ark.py", *arguments, timeout_seconds=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_log_is_read_through_a_port_forward_where_the_store_cannot_be_reached(
+    shipped: Cluster, application: str
+) -> None:
+    name = f"b-{application}"
+    ark(shipped, "backup", "create", name, "--include-namespaces", application, "--wait")
+    assert "Volume captured" in ark(shipped, "backup", "logs", name)
+
+
+def test_a_command_runs_in_a_container_with_its_streams_and_exit_code(shipped: Cluster, application: str) -> None:
+    done = shipped.run(
+        sys.executable, "-c", EXECUTE, application, environment={"PYTHONPATH": str(REPOSITORY)}, timeout_seconds=60
+    )
+    assert done.stdout.split() == ["7", "out", "err"], done.stderr
+
+
+def test_server_and_agents_serve_their_metrics_and_log_in_logfmt(shipped: Cluster) -> None:
+    for workload in ("deployment/ark", "daemonset/restic"):
+        script = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8085/metrics').read().decode())"
+        found = shipped.kubectl("exec", "-n", "heptio-ark", workload, "--", "/opt/ark/bin/python", "-c", script)
+        assert "workqueue_depth" in found
+        assert "level=info" in shipped.kubectl("logs", "-n", "heptio-ark", workload)
+
+
+def test_an_agent_that_is_asked_to_stop_ends_in_order_within_its_grace(shipped: Cluster) -> None:
+    shipped.kubectl("delete", "pod", "-n", "heptio-ark", "-l", "name=restic", "--timeout=60s", timeout_seconds=70)
+    shipped.kubectl("rollout", "status", "daemonset/restic", "-n", "heptio-ark", "--timeout=60s", timeout_seconds=70)
