@@ -20,10 +20,10 @@ ATTEMPTS = 4
 class PatientTransport:
     """A `Transport` over another one."""
 
-    def __init__(self, transport: Transport, clock: Clock = REAL_CLOCK) -> None:
+    def __init__(self, transport: Transport, clock: Clock = REAL_CLOCK, stop: StopToken | None = None) -> None:
         self._transport = transport
         self._clock = clock
-        self._never = StopToken()
+        self._stop = stop or StopToken()
 
     def request(
         self,
@@ -52,8 +52,12 @@ class PatientTransport:
             except (ThrottledError, ServerError) as error:
                 if not left or (isinstance(error, ServerError) and method != "GET"):
                     raise
-                self._clock.wait(self._never, delay_after(error, backoff))
+                self._clock.wait(self._stop, delay_after(error, backoff))
         raise AssertionError("unreachable")
+
+    def until(self, stop: StopToken) -> PatientTransport:
+        """As patient, until the token ends it."""
+        return PatientTransport(self._transport.until(stop), self._clock, stop)
 
     def open_stream(
         self,

@@ -83,11 +83,16 @@ class SharedInformer(Generic[T]):
         self._clock = clock
         self._store: Store[T] = Store()
         self._distributor = Distributor(self._store, self.name)
+        self._stop = StopToken()
         self.reflector = Reflector(
-            client, selection, Decoder(struct, transform), self._distributor, clock=clock, stream_lists=stream_lists
+            client.until(self._stop),
+            selection,
+            Decoder(struct, transform),
+            self._distributor,
+            clock=clock,
+            stream_lists=stream_lists,
         )
         self._lock = threading.Lock()
-        self._stop = StopToken()
         self._threads: list[threading.Thread] = []
         self._listeners: list[Listener[T]] = []
         self._started = False

@@ -16,6 +16,7 @@ from pkg.apis.meta import ApiStruct, JsonObject
 from pkg.kube.errors import DecodeError
 from pkg.kube.pages import PAGE_LIMIT, Page, decode_page
 from pkg.kube.resources import ResourceRef
+from pkg.kube.stop import StopToken
 from pkg.kube.wire import (
     APPLY_TYPE,
     JSON_TYPE,
@@ -43,6 +44,10 @@ class Client:
     def __init__(self, transport: Transport, *, timeout_seconds: float = REQUEST_SECONDS) -> None:
         self.transport = transport
         self._timeout = timeout_seconds
+
+    def until(self, stop: StopToken) -> Client:
+        """The same client whose requests end with the token, as a TransportError."""
+        return Client(self.transport.until(stop), timeout_seconds=self._timeout)
 
     def get(self, ref: ResourceRef, namespace: str, name: str, struct: type[T]) -> T:
         """Reads one object into a struct."""

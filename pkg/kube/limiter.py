@@ -48,8 +48,11 @@ class Limiter:
         """Whether requests are held back."""
         return self._failures >= self._failures_until_ill
 
-    def admit(self, timeout_seconds: float) -> bool:
-        """Waits for this request's turn; False, without waiting, when it would not come within the timeout."""
+    def admit(self, timeout_seconds: float, stop: StopToken | None = None) -> bool:
+        """Waits for this request's turn, or for the token.
+
+        Returns False, without waiting, when the turn would not come within the timeout.
+        """
         with self._lock:
             if self._proven:
                 return True
@@ -61,8 +64,17 @@ class Limiter:
             self._next_slot = slot + self._seconds_between
             recovered = self._recovered
         if slot > now:
-            self._clock.wait(recovered, slot - now)
+            self._wait(recovered, slot - now, stop)
         return True
+
+    def _wait(self, recovered: StopToken, seconds: float, stop: StopToken | None) -> None:
+        either = recovered.child()
+        unregister = stop.on_cancel(lambda: either.cancel("stopped")) if stop else lambda: None
+        try:
+            self._clock.wait(either, seconds)
+        finally:
+            unregister()
+            either.detach()
 
     def _free_slot(self, now: float) -> float:
         slot = max(now, self._next_slot) if self.ill else now

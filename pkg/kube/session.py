@@ -26,6 +26,7 @@ from kubernetes.config.incluster_config import (
 )
 from kubernetes.config.kube_config import load_kube_config
 
+from pkg.kube.abort import announce_connections
 from pkg.kube.errors import KubeconfigError
 from pkg.kube.kubeconfig import check_kubeconfig, split_paths
 from pkg.kube.sockets import socket_options
@@ -104,6 +105,7 @@ class Session:
     def _use(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
+        announce_connections(self.pool)
         self._authorization = ""
         self._read_at = float("-inf")
 

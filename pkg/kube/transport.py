@@ -6,6 +6,7 @@ leaves as an error of `pkg.kube.errors`. Importing this module imports the kuber
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -14,10 +15,12 @@ from urllib.parse import urlencode
 import urllib3
 
 from pkg import __version__
+from pkg.kube.abort import Abort
 from pkg.kube.errors import KubeError, TransportError
 from pkg.kube.limiter import Limiter
 from pkg.kube.session import Session, Source, find_source, in_cluster_source, kubeconfig_source
 from pkg.kube.status import error_from_response
+from pkg.kube.stop import StopToken
 from pkg.kube.stream import KubeStream
 from pkg.kube.wire import JSON_TYPE, REQUEST_SECONDS, ByteStream, Response, Transport
 
@@ -33,9 +36,10 @@ USER_AGENT: Final = f"ark/{__version__}"
 class KubeTransport:
     """A `Transport` over the kubernetes package's connection pool; thread-safe."""
 
-    def __init__(self, session: Session, *, limiter: Limiter | None = None) -> None:
+    def __init__(self, session: Session, *, limiter: Limiter | None = None, stop: StopToken | None = None) -> None:
         self.session = session
         self.limiter = limiter or Limiter()
+        self._stop = stop
 
     @classmethod
     def from_source(cls, source: Source) -> KubeTransport:
@@ -55,6 +59,10 @@ class KubeTransport:
     def new_connection(self) -> KubeTransport:
         """The same server with a pool and a limiter of its own, so that nobody else's trouble delays it."""
         return KubeTransport(self.session.twin())
+
+    def until(self, stop: StopToken) -> KubeTransport:
+        """The same connections and limiter for work that ends with the token."""
+        return KubeTransport(self.session, limiter=self.limiter, stop=stop)
 
     @property
     def namespace(self) -> str:
@@ -83,9 +91,10 @@ class KubeTransport:
         if body is not None:
             headers["Content-Type"] = content_type
         what = f"{method} {path}"
-        response = self._send(what, method, _url(path, query), body, headers, timeout_seconds, timeout_seconds)
-        with response:
-            data = _read_body(response, deadline, what)
+        with self._abort():
+            response = self._send(what, method, _url(path, query), body, headers, timeout_seconds, timeout_seconds)
+            with response:
+                data = _read_body(response, deadline, what)
         if response.status >= 300:
             raise error_from_response(what, response.status, response.headers, data)
         return Response(status=response.status, headers=response.headers, body=data)
@@ -102,7 +111,8 @@ class KubeTransport:
         headers = {"Accept": accept, "User-Agent": USER_AGENT}
         what = f"GET {path}"
         opening = min(OPEN_STREAM_SECONDS, read_timeout_seconds)
-        response = self._send(what, "GET", _url(path, query), None, headers, opening, opening)
+        with self._abort():
+            response = self._send(what, "GET", _url(path, query), None, headers, opening, opening)
         if response.status >= 300:
             with response:
                 data = _read_body(response, time.monotonic() + OPEN_STREAM_SECONDS, what)
@@ -115,6 +125,9 @@ class KubeTransport:
         """Closes idle connections."""
         self.session.close()
 
+    def _abort(self) -> contextlib.AbstractContextManager[object]:
+        return Abort(self._stop) if self._stop else contextlib.nullcontext()
+
     def _send(
         self,
         what: str,
@@ -125,8 +138,10 @@ class KubeTransport:
         admit_seconds: float,
         read_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
-        if not self.limiter.admit(admit_seconds):
+        if not self.limiter.admit(admit_seconds, self._stop):
             raise TransportError(f"{what}: held back, because the API server does not answer")
+        if self._stop is not None and self._stop.cancelled:
+            raise TransportError(f"{what}: stopped: {self._stop.reason}")
         timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, admit_seconds), read=read_seconds)
         response, authorization = self._send_once(what, method, url, body, headers, timeout)
         if response.status == 401 and self.session.refresh(authorization):
@@ -166,7 +181,8 @@ class KubeTransport:
                 preload_content=False,
             )
         except Exception as error:  # urllib3, ssl, http.client, sockets, bad header values: no answer
-            self.limiter.report(healthy=False)
+            if self._stop is None or not self._stop.cancelled:
+                self.limiter.report(healthy=False)
             raise TransportError(f"{what}: {type(error).__name__}: {error}") from error
         return response, authorization
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from pkg.kube.stop import StopToken
+
 JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
 APPLY_TYPE = "application/apply-patch+yaml"
@@ -54,6 +56,10 @@ class ByteStream(Protocol):
 
 class Transport(Protocol):
     """One way to the API server."""
+
+    def until(self, stop: StopToken) -> Transport:
+        """The same way out, on which the token ends a request within milliseconds; an open stream is not touched."""
+        ...
 
     def request(
         self,

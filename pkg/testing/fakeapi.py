@@ -17,6 +17,7 @@ from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK, Clock
 from pkg.kube.errors import KubeError, TransportError, status_error
 from pkg.kube.resources import ResourceRef
+from pkg.kube.stop import StopToken
 from pkg.kube.wire import JSON_TYPE, REQUEST_SECONDS, ByteStream, Response
 from pkg.testing.fakerequests import Request, discovery_answer, parse_request
 from pkg.testing.fakestate import FakeState
@@ -68,6 +69,10 @@ class FakeApi:
             asked = parse_request(method, path, self.resources, query or {}, body, content_type)
             self._take(asked)
             return Response(status=200, headers={}, body=self.state.answer(asked))
+
+    def until(self, stop: StopToken) -> FakeApi:
+        """Itself: it never lets a request wait."""
+        return self
 
     def open_stream(
         self,

@@ -81,6 +81,10 @@ class ScriptedApi:
             raise answer
         return Response(status=200, headers={}, body=answer)
 
+    def until(self, stop: StopToken) -> ScriptedApi:
+        """Itself: it never lets a request wait."""
+        return self
+
     def open_stream(
         self,
         path: str,

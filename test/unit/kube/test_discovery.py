@@ -11,6 +11,7 @@ from pkg.apis.meta import Json, JsonObject
 from pkg.kube.client import Client
 from pkg.kube.discovery import Discovery, discover
 from pkg.kube.errors import KubeError, NotFoundError, ServerError, TransportError
+from pkg.kube.stop import StopToken
 from pkg.kube.wire import JSON_TYPE, REQUEST_SECONDS, ByteStream, Response
 
 
@@ -75,6 +76,9 @@ class Server:
                 raise answer
             content = {"resources": answer}
         return Response(status=200, headers={}, body=msgspec.json.encode(content))
+
+    def until(self, stop: StopToken) -> Server:
+        return self
 
     def open_stream(
         self,
