@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -16,9 +16,11 @@ from pkg.apis.meta import JsonObject, Object
 from pkg.informers.factory import InformerFactory
 from pkg.informers.informer import SharedInformer
 from pkg.kube.client import Client
-from pkg.kube.refs import CONFIG_MAPS, NAMESPACES
+from pkg.kube.refs import CONFIG_MAPS, CRDS, NAMESPACES
+from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import KubeTransport, load_transport
+from pkg.kube.wire import ByteStream, Response
 from pkg.testing.access import ClusterAccess
 from pkg.testing.controlplane import ControlPlane
 
@@ -30,6 +32,12 @@ class Small(Object, frozen=True, kw_only=True):
     """A ConfigMap that decodes only when it is a small one."""
 
     data: dict[str, Literal["small"]] | None = None
+
+
+class Whole(Object, frozen=True, kw_only=True):
+    """A ConfigMap."""
+
+    data: dict[str, str] | None = None
 
 
 class Mirror:
@@ -197,3 +205,90 @@ def test_a_server_that_is_killed_and_comes_back_is_caught_up_with(control_plane:
         # CPython 3.11 forgets to close a TLS socket that is reset between connect and handshake (SSLSocket._create).
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+def asked_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes what goes to the server: GETs as `list`, streams as `stream` with a list in it or `watch`."""
+    asked: list[str] = []
+    transport = bench.client.transport
+    request, open_stream = transport.request, transport.open_stream
+
+    def note_request(method: str, path: str, **more: Any) -> Response:
+        asked.append("list" if method == "GET" else method)
+        return request(method, path, **more)
+
+    def note_stream(path: str, **more: Any) -> ByteStream:
+        asked.append("stream" if "sendInitialEvents" in more["query"] else "watch")
+        return open_stream(path, **more)
+
+    monkeypatch.setattr(transport, "request", note_request)
+    monkeypatch.setattr(transport, "open_stream", note_stream)
+    return asked
+
+
+def test_a_real_server_streams_the_list_and_the_changes_on_one_connection(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        bench.create(name)
+    asked = asked_of(bench, monkeypatch)
+    informer, mirror = bench.informer(), Mirror()
+    informer.add_handler(mirror)
+    bench.start()
+    assert sorted(obj.metadata.name for obj in informer.lister.list()) == ["a", "b"]
+    bench.change("a", "2")
+    bench.delete("b")
+    mirror.wait_for(bench.truth())
+    assert asked.count("stream") == 1
+    assert asked.count("watch") == 0
+
+
+def test_a_cache_that_has_reached_a_writes_version_shows_the_write(bench: Bench) -> None:
+    informer = bench.informer()
+    bench.start()
+    for number in range(50):
+        bench.create(f"c-{number}")
+        written = bench.client.get(CONFIG_MAPS, bench.namespace, f"c-{number}", Object).metadata
+        assert informer.wait_for_rv(written.resource_version, WAIT_SECONDS)
+        assert informer.lister.get(bench.namespace, f"c-{number}") is not None
+
+
+@pytest.mark.parametrize("stream_lists", [True, False], ids=["streamed", "in pages"])
+def test_metadata_comes_without_the_rest_of_the_object(bench: Bench, stream_lists: bool) -> None:
+    bench.create("a", secret="long")
+    factory = InformerFactory(bench.client, stream_lists=stream_lists)
+    informer = factory.informer(CONFIG_MAPS, Whole, namespace=bench.namespace, label_selector=OURS, metadata_only=True)
+    mirror = Mirror()
+    informer.add_handler(mirror)
+    factory.start(bench.stop)
+    assert factory.wait_for_sync(bench.stop, WAIT_SECONDS)
+    bench.create("b", secret="long")
+    mirror.wait_for(bench.truth())
+    assert [(obj.kind, obj.data) for obj in informer.lister.list()] == [("PartialObjectMetadata", None)] * 2
+    assert factory.shutdown(WAIT_SECONDS)
+
+
+def test_a_kind_that_is_defined_after_the_start_is_found(bench: Bench) -> None:
+    ref = ResourceRef(group="test.ark.example", version="v1", plural="laters", kind="Later", namespaced=True)
+    informer = bench.factory.informer(ref, Object, namespace=bench.namespace)
+    bench.factory.start(bench.stop)
+    assert not bench.factory.wait_for_sync(bench.stop, 1.0)
+    schema: JsonObject = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version: JsonObject = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    definition: JsonObject = {
+        "metadata": {"name": "laters.test.ark.example"},
+        "spec": {
+            "group": ref.group,
+            "scope": "Namespaced",
+            "names": {"plural": "laters", "kind": "Later"},
+            "versions": [version],
+        },
+    }
+    bench.client.create_raw(CRDS, "", definition)
+    try:
+        assert bench.factory.wait_for_sync(bench.stop, WAIT_SECONDS)
+        bench.client.create_raw(ref, bench.namespace, {"metadata": {"name": "one"}})
+        written = bench.client.get(ref, bench.namespace, "one", Object).metadata
+        assert informer.wait_for_rv(written.resource_version, WAIT_SECONDS)
+    finally:
+        bench.client.delete(CRDS, "", "laters.test.ark.example")
