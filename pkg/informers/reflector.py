@@ -11,6 +11,10 @@ saw without listing; what may have lost an event ends the session, and the next 
 | ERROR 429, or opening refused, throttled or unanswered | backoff (or Retry-After), watch again |
 | 410, garbage, any other error | backoff, list |
 
+What is told again is not taken twice: within a watch an event that is not newer than the last one is dropped, and a
+list that is older than what was seen is refused a few times. So handlers never see an object go back, whatever a
+server that lags behind says. (client-go takes both as they come.)
+
 Upstream: kubernetes/client-go tools/cache/reflector.go.
 """
 
@@ -28,6 +32,7 @@ from pkg.informers.decode import Bookmark, Decoder, ObjectEvent, Undecodable
 from pkg.informers.listing import Listing, Selection, version_is_refused
 from pkg.informers.openwatch import OpenWatch
 from pkg.informers.streaming import StreamingChoice, read_initial
+from pkg.informers.versions import is_older
 from pkg.kube.backoff import Backoff, delay_after
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK, Clock
@@ -48,6 +53,7 @@ T = TypeVar("T", bound=Object)
 
 MINIMUM_WATCH_SECONDS: Final = 300
 SHORT_WATCH_SECONDS: Final = 1.0
+OLD_LISTS_UNTIL_BELIEVED: Final = 3
 
 
 class Sink(Protocol[T]):
@@ -68,6 +74,10 @@ class Sink(Protocol[T]):
 
 class WatchTooShortError(KubeError):
     """The server closed a watch at once and without an event, which would go on for ever."""
+
+
+class OldListError(KubeError):
+    """The server sent a list that is older than what it has sent before."""
 
 
 class _Next(Enum):
@@ -110,6 +120,7 @@ class Reflector(Generic[T]):
         self._log = log.bind(informer=str(selection))
         self._delay = 0.0
         self._missing = False
+        self._old_lists = 0
         self.last_version = ""
         self.lists = 0
         self.watches = 0
@@ -200,12 +211,22 @@ class Reflector(Generic[T]):
         self._listed(items, version)
 
     def _listed(self, items: Sequence[T | Undecodable], version: str) -> None:
+        self._believe(version)
         self._sink.replace(items)
-        self._reached(version)
+        self.last_version = version
+        self._sink.reached(version)
         self.lists += 1
         if self._missing:
             self._missing = False
             self._log.info("The kind is served now", path=self._path)
+
+    def _believe(self, version: str) -> None:
+        """A server that lags behind is asked again; one that goes on saying so has itself gone back (etcd restored)."""
+        if not is_older(version, self.last_version):
+            self._old_lists = 0
+        elif self._old_lists < OLD_LISTS_UNTIL_BELIEVED:
+            self._old_lists += 1
+            raise OldListError(f"a list as of version {version}, when {self.last_version} was seen already")
 
     def _watch(self, stop: StopToken, opened: OpenWatch[T] | None) -> _Next:
         try:
@@ -244,14 +265,15 @@ class Reflector(Generic[T]):
 
     def _follow(self, opened: OpenWatch[T]) -> None:
         for event in opened.events():
+            version = event.resource_version
             if isinstance(event, Bookmark):
-                self._reached(event.resource_version)
-                continue
-            self._sink.apply(event)
-            self.last_version = event.resource_version or self.last_version
+                self._reached(version)
+            elif version != self.last_version and not is_older(version, self.last_version):
+                self._sink.apply(event)
+                self.last_version = version or self.last_version
 
     def _reached(self, version: str) -> None:
-        if version:
+        if version and not is_older(version, self.last_version):
             self.last_version = version
             self._sink.reached(version)
 

@@ -17,5 +17,10 @@ def at_least(version: str, wanted: str) -> bool:
     return _is_number(version) and (len(version), version) >= (len(wanted), wanted)
 
 
+def is_older(version: str, seen: str) -> bool:
+    """Whether both are resourceVersions and the first is older than the second."""
+    return _is_number(version) and _is_number(seen) and (len(version), version) < (len(seen), seen)
+
+
 def _is_number(version: str) -> bool:
     return version.isascii() and version.isdigit() and version[0] != "0"

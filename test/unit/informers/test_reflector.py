@@ -321,3 +321,42 @@ def test_an_object_that_does_not_decode_does_not_stop_the_others(bench: Bench) -
     bench.run()
     assert bench.sink.seen == ["replace ns/a ns/bad", "MODIFIED ns/bad", "ADDED ns/b"]
     assert bench.api.versions("watch") == ["10", "12"]
+
+
+def test_an_event_that_is_told_again_is_dropped_however_long_the_numbers(bench: Bench) -> None:
+    bench.api.list(an_object("a", "98"), version="99")
+    bench.api.watch(
+        event("MODIFIED", an_object("a", "100")),
+        event("MODIFIED", an_object("a", "98")),
+        event("MODIFIED", an_object("a", "100")),
+        event("DELETED", an_object("b", "99")),
+        event("MODIFIED", an_object("a", "101")),
+    )
+    reflector = bench.run()
+    assert bench.sink.seen == ["replace ns/a", "MODIFIED ns/a", "MODIFIED ns/a"]
+    assert reflector.last_version == "101"
+
+
+def test_a_bookmark_of_the_past_does_not_move_the_version_back(bench: Bench) -> None:
+    bench.api.list(version="10")
+    bench.api.watch(event("BOOKMARK", an_object("a", "9")))
+    assert bench.run().last_version == "10"
+
+
+def test_a_list_that_is_older_than_what_was_seen_is_read_again(bench: Bench) -> None:
+    bench.api.list(an_object("new"), version="20")
+    bench.api.watch(b"garbage\n")
+    bench.api.list(an_object("old"), version="19")
+    bench.api.list(an_object("newest"), version="21")
+    bench.run()
+    assert bench.sink.seen == ["replace ns/new", "replace ns/newest"]
+
+
+def test_a_server_whose_past_was_restored_is_believed_when_it_goes_on_saying_so(bench: Bench) -> None:
+    bench.api.list(an_object("new"), version="20")
+    bench.api.watch(b"garbage\n")
+    for _ in range(4):
+        bench.api.list(an_object("old"), version="5")
+    bench.api.watch(event("ADDED", an_object("next", "6")))
+    bench.run()
+    assert bench.sink.seen == ["replace ns/new", "replace ns/old", "ADDED ns/next"]
