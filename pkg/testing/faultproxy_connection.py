@@ -109,8 +109,10 @@ class Connection:
     def _relay(self, request: Request, target: str) -> bool:
         server, answer = self._exchange(request, target)
         if request.verb is Verb.WATCH and answer.status == 200 and answer.is_chunked:
-            WatchRelay(self._client, server, request, self._board).run(answer)
-            return False
+            usable = WatchRelay(self._client, server, request, self._board).run(answer)
+            server.socket.close()  # the server may still have something to say in that watch
+            self._server = None
+            return usable
         body = read_body(server, request, answer)
         self._memory.answered(request, answer, body)
         switch = self._board.take(request, BODY_KINDS)

@@ -29,6 +29,7 @@ class WatchRelay:
         self._lines: deque[bytes] = deque()
         self._rest = b""
         self._ended = False
+        self._in_good_order = False
         self._sent = 0
         self._last: deque[bytes] = deque(maxlen=REPLAYED_LINES)
         self._taken: set[Switch] = set()
@@ -47,12 +48,13 @@ class WatchRelay:
             Kind.COALESCE: self._mode,
         }
 
-    def run(self, answer: Answer) -> None:
-        """Relays; OSError when a side broke, which is an end like any other."""
+    def run(self, answer: Answer) -> bool:
+        """Relays; returns whether the watch ended in good order. OSError when a side broke."""
         self._client.send(answer.head("Transfer-Encoding: chunked"))
         with self._board.waker() as waker:
             while self._step(waker):
                 continue
+        return self._in_good_order
 
     def _step(self, waker: Waker) -> bool:
         """One fault, one line or one wait; returns whether the watch goes on."""
@@ -114,6 +116,7 @@ class WatchRelay:
 
     def _end(self) -> bool:
         self._client.send(LAST_CHUNK)
+        self._in_good_order = True
         return False
 
     def _cut(self, _: Switch) -> bool:

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pkg.kube.client import Client
+from pkg.kube.transport import load_transport
 from pkg.testing.access import ClusterAccess, existing_cluster
 from pkg.testing.controlplane import ControlPlane
+from pkg.testing.faultbench import Account, FaultBench, proxied_kubeconfig
+from pkg.testing.faultproxy import FaultProxy
 from pkg.testing.installation import Installation
 from pkg.testing.minio import Minio
 from pkg.testing.processes import Process
@@ -88,3 +92,39 @@ def installation(
     with Installation(control_plane, minio, tmp_path_factory.mktemp("ark"), bucket=bucket) as started:
         pytestconfig.stash[WATCHED] += started.processes
         yield started
+
+
+@pytest.fixture(scope="session")
+def fault_proxy(control_plane: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultProxy]:
+    """Put a proxy that fails on demand in front of the API server."""
+    directory = tmp_path_factory.mktemp("fault-proxy")
+    with FaultProxy(control_plane.server_url, directory, upstream_ca_file=control_plane.ca_file) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def fault_account(control_plane: ClusterAccess) -> Account:
+    """Make an administrator who is known by tokens, because the proxy ends TLS."""
+    return Account(control_plane, f"fault-test-{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def fault_kubeconfig(fault_account: Account, fault_proxy: FaultProxy, tmp_path: Path) -> Path:
+    """Lead that administrator through the proxy."""
+    return proxied_kubeconfig(fault_proxy, tmp_path / "fault-kubeconfig", fault_account.token())
+
+
+@pytest.fixture(scope="session")
+def direct(control_plane: ClusterAccess) -> Iterator[Client]:
+    """Give the tests a client that no fault touches."""
+    transport = load_transport(str(control_plane.kubeconfig))
+    yield Client(transport)
+    transport.close()
+
+
+@pytest.fixture
+def faults(direct: Client, fault_proxy: FaultProxy, fault_kubeconfig: Path, namespace: str) -> Iterator[FaultBench]:
+    """Give the test ConfigMaps that are written directly and read through the proxy."""
+    made = FaultBench(direct, fault_proxy, fault_kubeconfig, namespace)
+    yield made
+    made.close()
