@@ -50,7 +50,8 @@ class FakeClock:
                 self._waiting.append(deadline)
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: stop.cancelled or self._elapsed >= deadline)
-                self._waiting.remove(deadline)
+                if deadline in self._waiting:
+                    self._waiting.remove(deadline)
         finally:
             unregister()
         return stop.cancelled
@@ -59,7 +60,13 @@ class FakeClock:
         """Moves the time forward and wakes whoever waited for it."""
         with self._changed:
             self._elapsed += seconds
+            self._waiting = [deadline for deadline in self._waiting if deadline > self._elapsed]
             self._changed.notify_all()
+
+    def advance_to_next(self) -> None:
+        """Moves the time to the earliest moment that somebody waits for."""
+        with self._changed:
+            self.advance(max(0.0, min(self._waiting) - self._elapsed))
 
     @property
     def waiters(self) -> int:

@@ -210,19 +210,18 @@ def test_a_server_that_is_killed_and_comes_back_is_caught_up_with(control_plane:
 def asked_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes what goes to the server: GETs as `list`, streams as `stream` with a list in it or `watch`."""
     asked: list[str] = []
-    transport = bench.client.transport
-    request, open_stream = transport.request, transport.open_stream
+    request, open_stream = KubeTransport.request, KubeTransport.open_stream
 
-    def note_request(method: str, path: str, **more: Any) -> Response:
+    def note_request(transport: KubeTransport, method: str, path: str, **more: Any) -> Response:
         asked.append("list" if method == "GET" else method)
-        return request(method, path, **more)
+        return request(transport, method, path, **more)
 
-    def note_stream(path: str, **more: Any) -> ByteStream:
+    def note_stream(transport: KubeTransport, path: str, **more: Any) -> ByteStream:
         asked.append("stream" if "sendInitialEvents" in more["query"] else "watch")
-        return open_stream(path, **more)
+        return open_stream(transport, path, **more)
 
-    monkeypatch.setattr(transport, "request", note_request)
-    monkeypatch.setattr(transport, "open_stream", note_stream)
+    monkeypatch.setattr(KubeTransport, "request", note_request)
+    monkeypatch.setattr(KubeTransport, "open_stream", note_stream)
     return asked
 
 
