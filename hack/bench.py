@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Print the figures of Ark, each beside a reference of the same run, and write build/bench.json.
 
-    SUITE=cli   what a person or a script waits for: `ark --help`, and a tiny volume
-    SUITE=all   every suite that exists (also without SUITE)
+    SUITE=cli       what a person or a script waits for: `ark --help`, and a tiny volume
+    SUITE=runtime   informers and queue beside client-go's
+    SUITE=all       every suite that exists (also without SUITE)
 
 Ends with 0 only if every figure was measured and is within its bound.
 """
@@ -19,13 +20,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from 
 
 from hack.bench_cli import help_row
 from hack.bench_figures import Row, as_json, table
+from hack.bench_runtime_suite import RUNTIME
 from hack.bench_volume import tiny_volume_row
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "build" / "bench.json"
-LATER = ("runtime", "engines", "restic")
+LATER = ("engines", "restic")
 USAGE = 64
-SUITES: Mapping[str, tuple[Callable[[], Row], ...]] = {"cli": (help_row, tiny_volume_row)}
+SUITES: Mapping[str, tuple[Callable[[], Row], ...]] = {"cli": (help_row, tiny_volume_row), "runtime": RUNTIME}
 
 
 def main(

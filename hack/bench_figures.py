@@ -15,7 +15,10 @@ NOT_MEASURED = "not measured"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One figure; `value` is the median, `low` and `high` the extremes, `bound` the highest ratio that is good."""
+    """One figure; `value` is the median, `low` and `high` the extremes.
+
+    `bound` is the highest ratio that is good; for a rate, of which more is better, the lowest.
+    """
 
     suite: str
     name: str
@@ -52,8 +55,10 @@ def in_turn(value: Callable[[], float], reference: Callable[[], float], *, runs:
     return Samples(values=values, references=references)
 
 
-def row(suite: str, name: str, samples: Samples, *, reference: str, bound: float, unit: str = "s") -> Row:
-    """Compares the medians."""
+def row(
+    suite: str, name: str, samples: Samples, *, reference: str, bound: float, unit: str = "s", at_least: bool = False
+) -> Row:
+    """Compares the medians; `at_least` for a rate."""
     value = statistics.median(samples.values) if samples.values else None
     reference_value = statistics.median(samples.references) if samples.references else None
     ratio = value / reference_value if value is not None and reference_value else None
@@ -68,8 +73,18 @@ def row(suite: str, name: str, samples: Samples, *, reference: str, bound: float
         reference_value=reference_value,
         ratio=ratio,
         bound=bound,
-        ok=ratio is not None and ratio <= bound,
+        ok=ratio is not None and (ratio >= bound if at_least else ratio <= bound),
     )
+
+
+def limit_row(
+    suite: str, name: str, samples: Samples, *, limit: float, unit: str = "s", beside: str = "", at_least: bool = False
+) -> Row:
+    """Compares with a number that was promised; what `beside` measured in the same run stands in the reference."""
+    compared = Samples(values=samples.values, references=[limit])
+    also = _number(statistics.median(samples.references), unit) if samples.references else NOT_MEASURED
+    reference = f"promised ({beside} {also})" if beside else "promised"
+    return row(suite, name, compared, reference=reference, bound=1.0, unit=unit, at_least=at_least)
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
@@ -100,8 +115,12 @@ def verdict(one: Row) -> str:
     """The last word on a row."""
     if one.ratio is None:
         return NOT_MEASURED
-    return "ok" if one.ok else "over its bound"
+    if one.ok:
+        return "ok"
+    return "over its bound" if one.ratio > one.bound else "under its bound"
 
 
 def _number(value: float | None, unit: str) -> str:
-    return "-" if value is None else f"{value:.3f} {unit}"
+    if value is None:
+        return "-"
+    return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3f} {unit}"

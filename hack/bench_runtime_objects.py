@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pkg.apis.meta import Json, JsonObject
 
-NAMESPACES = 100
+NAMESPACES, ALL_NAMESPACES = 100, 2500
 NODES = 50
 LAST = "bench-last"
 STAMP = "bench/sent"
@@ -30,6 +30,7 @@ class Kind:
     api_version: str
     kind: str
     content: Callable[[], JsonObject]
+    namespaces: int = NAMESPACES
 
 
 class Template:
@@ -38,13 +39,14 @@ class Template:
     def __init__(self, kind: Kind, *, in_list: bool) -> None:
         named = {} if in_list and kind.api_version == "v1" else {"kind": kind.kind, "apiVersion": kind.api_version}
         data = json.dumps({**named, **kind.content()}, separators=(",", ":")).encode()
+        self._namespaces = kind.namespaces
         self._parts = _MARK.split(data)
 
     def render(self, number: int, version: int, *, name: str = "", stamp: str = "0") -> bytes:
         """The object of this number; in a watch and a list it has the same name."""
         values = {
             b"name": (name or f"object-{number}").encode(),
-            b"namespace": f"namespace-{number % NAMESPACES}".encode(),
+            b"namespace": f"namespace-{number % self._namespaces}".encode(),
             b"node": f"node-{number % NODES}".encode(),
             b"version": str(version).encode(),
             b"stamp": stamp.encode(),
@@ -189,7 +191,8 @@ def kind_of(plural: str) -> Kind:
         return Kind(plural="pods", api_version="v1", kind="Pod", content=pod)
     if plural == "namespaces":
         return Kind(plural="namespaces", api_version="v1", kind="Namespace", content=namespace)
-    return Kind(plural=plural, api_version=f"{GROUP}/v1", kind="Widget", content=custom)
+    namespaces = ALL_NAMESPACES if plural == "podvolumebackups" else NAMESPACES
+    return Kind(plural=plural, api_version=f"{GROUP}/v1", kind="Widget", content=custom, namespaces=namespaces)
 
 
 def page(kind: Kind, items: Sequence[bytes], *, version: int, continue_token: str) -> bytes:

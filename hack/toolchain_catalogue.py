@@ -81,6 +81,7 @@ TOOLS: dict[str, Tool] = {
             directory=MODULES / "coredns",
         ),
         Tool(name="csi-driver", package=".", source="", directory=HACK / "csi-driver"),
+        Tool(name="bench-client-go", package=".", source="", directory=HACK / "bench" / "client-go"),
     )
 }
 
