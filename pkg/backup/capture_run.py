@@ -7,6 +7,7 @@ Everything is found again by derived names, so a run after a crash continues whe
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -112,11 +113,14 @@ class CaptureRun:
 
     def _repository(self, namespace: str) -> RepositoryReady | RepositoryFailed:
         try:
-            return self._job.volumes.ensure_repository(
+            found = self._job.volumes.ensure_repository(
                 namespace, may_initialize=lambda: self._known.may_initialize(namespace), stop=self._stop
             )
         except KubeError as error:
             return RepositoryFailed(reason=Reason.REPOSITORY_NOT_READY, message=str(error))
+        if isinstance(found, RepositoryFailed) and found.reason is Reason.REPOSITORY_MISSING and self._known.problem:
+            return dataclasses.replace(found, message=f"{found.message}; none is made, for {self._known.problem}")
+        return found
 
     def _start(self, repository: RepositoryReady, entries: Iterable[LedgerEntry]) -> None:
         for entry in entries:

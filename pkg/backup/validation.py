@@ -12,6 +12,9 @@ from pkg.apis.names import DEFAULT_LOCATION, RESERVED_BACKUP_NAMES
 from pkg.backup.selection import resolve_resource
 from pkg.kube.discovery import Discovery
 
+# Stores on a file system, MinIO among them, take 255 characters between two slashes: `<name>-volumes.json.gz`.
+MAX_NAME_CHARACTERS = 255 - len("-volumes.json.gz")
+
 
 def validate_backup(
     backup: Backup,
@@ -47,9 +50,15 @@ def reserved_names(restic_location: str, prefix: str) -> frozenset[str]:
 
 
 def _name_problems(name: str, restic_location: str, prefix: str) -> list[str]:
-    if name not in reserved_names(restic_location, prefix):
-        return []
-    return [f'the name "{name}" is reserved: in the bucket it is the directory of something else']
+    problems = []
+    if len(name) > MAX_NAME_CHARACTERS:
+        problems.append(
+            f"the name is too long: it has {len(name)} characters, and the files that begin with it in the bucket "
+            f"leave room for {MAX_NAME_CHARACTERS}"
+        )
+    if name in reserved_names(restic_location, prefix):
+        problems.append(f'the name "{name}" is reserved: in the bucket it is the directory of something else')
+    return problems
 
 
 def _resource_problems(backup: Backup, discovery: Discovery) -> list[str]:

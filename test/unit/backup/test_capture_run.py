@@ -227,11 +227,20 @@ def test_a_repository_may_be_made_where_the_bucket_knows_of_no_capture(
     assert world.capturer.asked == {"shop": may}
 
 
-def test_a_damaged_volume_list_forbids_new_repositories(world: BackupWorld) -> None:
+def test_a_damaged_volume_list_forbids_new_repositories_and_is_named(world: BackupWorld) -> None:
     world.store.objects["old/old-volumes.json.gz"] = b"damaged"
-    run_backup(world.job(), world.stop)
+    world.store.objects["old/ark-backup.json"] = b"{}"
+    world.capturer.repositories["shop"] = RepositoryFailed(reason=Reason.REPOSITORY_MISSING, message="there is none")
+    outcome = run_backup(world.job(), world.stop)
     assert world.capturer.asked == {"shop": False}
     assert "no repository is made" in world.log
+    assert "there is none; none is made, for the volume lists of earlier backups cannot be read" in outcome.message
+
+
+def test_what_a_backup_that_does_not_exist_left_behind_forbids_nothing(world: BackupWorld) -> None:
+    world.store.objects["old/old-volumes.json.gz"] = b"damaged"
+    run_backup(world.job(), world.stop)
+    assert world.capturer.asked == {"shop": True}
 
 
 def test_a_canceled_backup_keeps_what_it_has(world: BackupWorld) -> None:

@@ -92,6 +92,12 @@ def test_each_mistake_has_one_sentence(spec: dict[str, object], problem: str) ->
     assert found.startswith(problem)
 
 
+def test_a_name_is_as_long_as_its_files_in_the_bucket_allow() -> None:
+    assert problems(name="b" * 239) == []
+    (found,) = problems(name="b" * 240)
+    assert "too long" in found
+
+
 @pytest.mark.parametrize("name", ["restic", "backups", "restores", "metadata", "repos"])
 def test_reserved_names_are_refused(name: str) -> None:
     (found,) = problems(name=name, restic_location="bucket/repos/ark")
