@@ -2,19 +2,25 @@
 
 A key that is added while it waits is in the queue once; one that is added while it is worked on is queued again when
 that work is done. So N changes during one reconcile cost one more, and none is lost.
+
+Keys of a higher priority come first (controller-runtime's priority queue): what merely exists when the process starts
+is added with `LOW_PRIORITY`, so that a live change overtakes a cold start. A key that is added again keeps the highest
+priority that was asked for.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pkg.kube.clock import Clock
 from pkg.workqueue.metrics import BoundMetrics
+from pkg.workqueue.ordering import NORMAL_PRIORITY, Ordering
 
 K = TypeVar("K", bound=Hashable)
+
+LOW_PRIORITY: Final = -100
 
 
 class Queue(Generic[K]):
@@ -26,11 +32,14 @@ class Queue(Generic[K]):
         lock = threading.Lock()
         self._filled = threading.Condition(lock)
         self._idle = threading.Condition(lock)  # apart from _filled, so that a wake-up for a worker reaches a worker
-        self._order: deque[K] = deque()
+        self._order: Ordering[K] = Ordering()
         self._dirty: dict[K, float] = {}
+        self._priorities: dict[K, int] = {}  # of dirty keys, where it is not the normal one
         self._processing: dict[K, float] = {}
+        self._taken_priorities: dict[K, int] = {}  # of keys that are worked on, likewise
         self._shutting_down = False
         self._draining = False
+        self._metrics.depth.set_function(self._order.__len__)
         self._metrics.unfinished.set_function(self._unfinished_seconds)
         self._metrics.longest.set_function(self._longest_seconds)
 
@@ -43,15 +52,32 @@ class Queue(Generic[K]):
         """Whether no key is taken any more."""
         return self._shutting_down
 
-    def add(self, key: K) -> None:
-        """Queues a key unless it is queued already; ignored when shutting down."""
+    def add(self, key: K, *, priority: int = NORMAL_PRIORITY) -> None:
+        """Queues a key, or raises its priority if it is queued already; ignored when shutting down."""
         with self._filled:
-            if self._shutting_down or key in self._dirty:
+            if self._shutting_down:
+                return
+            if key in self._dirty:
+                self._raise(key, priority)
                 return
             self._metrics.adds.inc()
             self._dirty[key] = self._clock.monotonic()
+            if priority != NORMAL_PRIORITY:
+                self._priorities[key] = priority
             if key not in self._processing:
                 self._append(key)
+
+    def _raise(self, key: K, priority: int) -> None:
+        if not self._priorities and priority <= NORMAL_PRIORITY:
+            return
+        before = self._priorities.get(key, NORMAL_PRIORITY)
+        if priority > before:
+            self._priorities[key] = priority
+            self._order.move(key, before, priority)
+
+    def priority_of(self, key: K) -> int:
+        """The priority with which a key that is worked on was taken."""
+        return self._taken_priorities.get(key, NORMAL_PRIORITY)
 
     def get(self, timeout_seconds: float | None = None) -> K | None:
         """The next key; blocks. None when the time is over, or the queue is shut down and empty."""
@@ -59,11 +85,12 @@ class Queue(Generic[K]):
             self._filled.wait_for(lambda: self._order or self._shutting_down, timeout_seconds)
             if not self._order:
                 return None
-            key = self._order.popleft()
+            key = self._order.pop()
             now = self._clock.monotonic()
-            self._metrics.depth.set(len(self._order))
             self._metrics.waited.observe(now - self._dirty.pop(key, now))
             self._processing[key] = now
+            if self._priorities and key in self._priorities:
+                self._taken_priorities[key] = self._priorities.pop(key)
             return key
 
     def done(self, key: K) -> None:
@@ -72,6 +99,7 @@ class Queue(Generic[K]):
             started = self._processing.pop(key, None)
             if started is None:
                 return
+            self._taken_priorities.pop(key, None)
             self._metrics.worked.observe(self._clock.monotonic() - started)
             if key in self._dirty:
                 self._append(key)
@@ -99,8 +127,7 @@ class Queue(Generic[K]):
         return not self._processing and not self._order
 
     def _append(self, key: K) -> None:
-        self._order.append(key)
-        self._metrics.depth.set(len(self._order))
+        self._order.append(key, self._priorities.get(key, NORMAL_PRIORITY))
         self._filled.notify()
 
     def _unfinished_seconds(self) -> float:

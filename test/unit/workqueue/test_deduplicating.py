@@ -170,29 +170,36 @@ class QueueAgainstModel(RuleBasedStateMachine):
 
     keys = st.sampled_from("abc")
 
+    priorities = st.sampled_from([-100, 0, 7])
+
     def __init__(self) -> None:
         super().__init__()
         self.queue = make()
         self.order: list[str] = []
-        self.dirty: set[str] = set()
+        self.dirty: dict[str, int] = {}
         self.processing: list[str] = []
         self.down = False
 
-    @rule(key=keys)
-    def add(self, key: str) -> None:
-        self.queue.add(key)
-        if self.down or key in self.dirty:
+    @rule(key=keys, priority=priorities)
+    def add(self, key: str, priority: int) -> None:
+        self.queue.add(key, priority=priority)
+        if self.down:
             return
-        self.dirty.add(key)
-        if key not in self.processing:
+        waits = key in self.order
+        if priority > self.dirty.get(key, priority) and waits:
+            self.order.remove(key)
+            waits = False
+        self.dirty[key] = max(priority, self.dirty.get(key, priority))
+        if not waits and key not in self.processing:
             self.order.append(key)
 
     @rule()
     def get(self) -> None:
-        expected = self.order.pop(0) if self.order else None
+        expected = max(self.order, key=self.dirty.__getitem__) if self.order else None
         assert self.queue.get(0) == expected
         if expected is not None:
-            self.dirty.discard(expected)
+            self.order.remove(expected)
+            assert self.queue.priority_of(expected) == self.dirty.pop(expected)
             self.processing.append(expected)
 
     @precondition(lambda self: bool(self.processing))
