@@ -69,8 +69,7 @@ class Repositories:
         """
         name = repository_name(volume_namespace)
         asked_at = self.clock.now().replace(microsecond=0)
-        written = self._make(name, volume_namespace, location, may_initialize)
-        refuse_elsewhere(written, location.restic_identifier(volume_namespace))
+        written = in_place(self._make(name, volume_namespace, location, may_initialize), location)
         deadline = self.clock.monotonic() + READY_WAIT_SECONDS
         while True:
             version = self.changes.version
@@ -106,12 +105,13 @@ class Repositories:
         return existing
 
 
-def refuse_elsewhere(repository: ResticRepository, expected: str) -> None:
-    """Refuses a repository that is not where the Config says, as after a change of bucket.
+def in_place(repository: ResticRepository, location: StorageLocation) -> ResticRepository:
+    """The repository itself; refuses one that is not where the Config says, as after a change of bucket.
 
     The objects would lie in one place and the volumes in another, and the backup would be lost with either.
     """
     name, found = repository.metadata.name, repository.spec.restic_identifier
+    expected = location.restic_identifier(repository.spec.volume_namespace)
     if found != expected:
         raise VolumeFailure(
             Reason.REPOSITORY_NOT_READY,
@@ -119,6 +119,7 @@ def refuse_elsewhere(repository: ResticRepository, expected: str) -> None:
             f"a copy of the repository or a new one: kubectl -n {repository.metadata.namespace} delete "
             f"resticrepository {name}",
         )
+    return repository
 
 
 def has_caught_up(seen: ResticRepository, written: ResticRepository) -> bool:

@@ -49,6 +49,10 @@ class PatientApi:
         """Reads an object."""
         return self._call(lambda: self._api.get_raw(ref, namespace, name))
 
+    def list(self, ref: ResourceRef, namespace: str, struct: type[R]) -> list[R]:
+        """Reads all objects of a namespace."""
+        return self._call(lambda: self._api.list(ref, namespace, struct))
+
     def create_raw(self, ref: ResourceRef, namespace: str, obj: JsonObject) -> JsonObject:
         """Creates an object."""
         return self._call(lambda: self._api.create_raw(ref, namespace, obj))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from pkg.apis.ark import ItemProgress, Restore, VolumeCounts
 from pkg.apis.core import Pod
@@ -17,6 +17,8 @@ from pkg.kube.discovery import Discovery
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 
+T = TypeVar("T")
+
 # The stop token's reason that means "the Restore's spec.cancel", not "this process ends".
 CANCELED = str(Reason.CANCELED)
 
@@ -26,6 +28,10 @@ class RestoreApi(Protocol):
 
     def get_raw(self, ref: ResourceRef, namespace: str, name: str) -> JsonObject:
         """Reads an object."""
+        ...
+
+    def list(self, ref: ResourceRef, namespace: str, struct: type[T]) -> list[T]:
+        """Reads all objects of a namespace."""
         ...
 
     def create_raw(self, ref: ResourceRef, namespace: str, obj: JsonObject) -> JsonObject:

@@ -6,7 +6,7 @@ adopted afterwards), and what can stand in the way of other creations (webhooks,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pkg.apis.label_selector import matches
@@ -112,10 +112,7 @@ def gather_facts(
         namespace_mapping: The Restore's.
     """
     services, kept, jobs, needed = set(), set(), set(), set()
-    for entry in entries:
-        obj = read(entry) if entry.group_resource in (SERVICES, VOLUMES, PODS) else None
-        if obj is None:
-            continue
+    for entry, obj in _telling(entries, read):
         if entry.group_resource == SERVICES and object_at(obj, "spec", "selector"):
             services.add((entry.namespace, entry.name))
         wanted = scope.takes(entry) and matches(selector, texts_at(obj, "metadata", "labels"))
@@ -134,6 +131,13 @@ def gather_facts(
         jobs_restored=scope.resources.takes(JOBS),
         jobs_with_data=frozenset(jobs),
     )
+
+
+def _telling(entries: Iterable[Entry], read: Read) -> Iterator[tuple[Entry, JsonObject]]:
+    for entry in entries:
+        obj = read(entry) if entry.group_resource in (SERVICES, VOLUMES, PODS) else None
+        if obj is not None:
+            yield entry, obj
 
 
 def controlling_job(pod: JsonObject) -> str:

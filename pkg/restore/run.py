@@ -11,7 +11,7 @@ from pkg.apis.label_selector import matches
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import RESTORE_LABEL, RESTORE_UID_LABEL
 from pkg.kube.discovery import Discovery
-from pkg.kube.errors import ApiStatusError
+from pkg.kube.errors import ApiStatusError, DecodeError
 from pkg.kube.refs import PVCS
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
@@ -22,6 +22,7 @@ from pkg.restore.captures import PodVolume
 from pkg.restore.definitions import wait_until_served
 from pkg.restore.errors import BackupDamagedError, RestoreInterruptedError
 from pkg.restore.fields import text_at, texts_at
+from pkg.restore.in_use import claim_in_use
 from pkg.restore.items import ItemResult, Outcome, restore_item
 from pkg.restore.job import RestoreApi, RestoreJob, RestoreProgress
 from pkg.restore.namespaces import Namespaces
@@ -140,6 +141,8 @@ class Run:
         facts = self._prepared.facts
         original = restored(obj, entry, facts)
         volumes = self._prepared.captures.of_pod(obj) if entry.group_resource == PODS else ()
+        if self._is_in_use(entry, target, volumes):
+            return
         wanted = labelled(original, namespace=target, labels=self._labels)
         uid, image = self._job.restore.metadata.uid, self._job.helper_image
         result = restore_item(
@@ -155,6 +158,18 @@ class Run:
             self._record_claim(entry, target, result, was_bound=bool(text_at(obj, "spec", "volumeName")))
         elif volumes:
             self._record_volumes(entry, target, result, volumes)
+
+    def _is_in_use(self, entry: Entry, target: str, volumes: Sequence[PodVolume]) -> bool:
+        claims = {volume.claim for volume in volumes if volume.claim and self._was_there((target, volume.claim))}
+        uid = self._job.restore.metadata.uid
+        try:
+            text = claim_in_use(self._api, target, entry.name, claims, restore_uid=uid)
+        except (ApiStatusError, DecodeError) as error:
+            text = f"not restored: the pods beside it cannot be listed: {error}"
+        if text:
+            self._results.volumes_failed += 1
+            self._error(entry, target, text)
+        return bool(text)
 
     def _record(self, entry: Entry, target: str, result: ItemResult) -> None:
         if result.outcome is Outcome.FAILED:

@@ -151,6 +151,26 @@ def test_so_is_one_that_the_restores_filters_left_out(world: RestoreWorld) -> No
     assert text in (world.results().warnings.namespaces or {})["shop"]
 
 
+def test_a_claim_that_a_running_pod_uses_is_not_filled_under_it(world: RestoreWorld) -> None:
+    world.api.add(refs.PVCS, claim())
+    world.api.add(refs.PVS, volume())
+    world.api.add(refs.PODS, pod("successor"))
+    world.store_backup(pod(), claim(), volumes=[DATA])
+    outcome = world.restore()
+    assert (outcome.phase, outcome.reason) == (BackupPhase.PARTIALLY_FAILED, Reason.VOLUMES_MISSING)
+    assert "PersistentVolumeClaim shop/data is in use by pod successor" in outcome.message
+    assert world.agents.specs == {}
+    assert world.api.get(refs.PODS, "shop", "web") is None
+
+
+def test_a_pod_that_has_ended_uses_nothing(world: RestoreWorld) -> None:
+    world.api.add(refs.PVCS, claim())
+    world.api.add(refs.PVS, volume())
+    world.api.add(refs.PODS, {**pod("predecessor"), "status": {"phase": "Succeeded"}})
+    world.store_backup(pod(), claim(), volumes=[DATA])
+    assert world.restore().phase is BackupPhase.COMPLETED
+
+
 def test_a_pod_brings_its_claim_whatever_the_restores_labels(world: RestoreWorld) -> None:
     labelled = pod()
     labelled["metadata"] = {**object_at(labelled, "metadata"), "labels": {"app": "web"}}
