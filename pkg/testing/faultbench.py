@@ -20,7 +20,7 @@ from pkg.informers.listing import Selection
 from pkg.informers.reflector import Reflector
 from pkg.kube.client import Client
 from pkg.kube.limiter import Limiter
-from pkg.kube.refs import CONFIG_MAPS
+from pkg.kube.refs import CONFIG_MAPS, NAMESPACES
 from pkg.kube.session import Session, kubeconfig_source
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import KubeTransport
@@ -137,6 +137,7 @@ class FaultBench:
     Args:
         direct: a client that no fault touches.
         kubeconfig: leads through the proxy.
+        namespace: is made here.
     """
 
     def __init__(self, direct: Client, proxy: FaultProxy, kubeconfig: Path, namespace: str) -> None:
@@ -146,11 +147,13 @@ class FaultBench:
         self.path = CONFIG_MAPS.path(namespace)
         self.transport = KubeTransport(Session(kubeconfig_source(str(kubeconfig))), limiter=Limiter(clock=BriskClock()))
         self.client = Client(self.transport)
+        direct.create_raw(NAMESPACES, "", {"metadata": {"name": namespace}})
 
     def close(self) -> None:
-        """Lifts all faults and closes the connections."""
+        """Lifts all faults, closes the connections and deletes the namespace, without waiting for its end."""
         self.proxy.lift_all()
         self.transport.close()
+        self.direct.delete(NAMESPACES, "", self.namespace)
 
     def selection(self, name: str = "") -> Selection:
         """Our ConfigMaps; with a name that one alone, which makes the list a narrow one."""

@@ -108,10 +108,16 @@ def fault_account(control_plane: ClusterAccess) -> Account:
     return Account(control_plane, f"fault-test-{secrets.token_hex(4)}")
 
 
+@pytest.fixture(scope="session")
+def fault_token(fault_account: Account) -> str:
+    """Give the tests one token of that administrator."""
+    return fault_account.token()
+
+
 @pytest.fixture
-def fault_kubeconfig(fault_account: Account, fault_proxy: FaultProxy, tmp_path: Path) -> Path:
+def fault_kubeconfig(fault_token: str, fault_proxy: FaultProxy, tmp_path: Path) -> Path:
     """Lead that administrator through the proxy."""
-    return proxied_kubeconfig(fault_proxy, tmp_path / "fault-kubeconfig", fault_account.token())
+    return proxied_kubeconfig(fault_proxy, tmp_path / "fault-kubeconfig", fault_token)
 
 
 @pytest.fixture(scope="session")
@@ -123,8 +129,8 @@ def direct(control_plane: ClusterAccess) -> Iterator[Client]:
 
 
 @pytest.fixture
-def faults(direct: Client, fault_proxy: FaultProxy, fault_kubeconfig: Path, namespace: str) -> Iterator[FaultBench]:
+def faults(direct: Client, fault_proxy: FaultProxy, fault_kubeconfig: Path) -> Iterator[FaultBench]:
     """Give the test ConfigMaps that are written directly and read through the proxy."""
-    made = FaultBench(direct, fault_proxy, fault_kubeconfig, namespace)
+    made = FaultBench(direct, fault_proxy, fault_kubeconfig, f"test-{secrets.token_hex(4)}")
     yield made
     made.close()
