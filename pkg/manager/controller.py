@@ -7,9 +7,10 @@ When none of those is left, or the time is over, the workers end.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -19,8 +20,11 @@ from pkg.kube.clock import Clock
 from pkg.kube.errors import ConflictError
 from pkg.kube.stop import StopToken
 from pkg.manager.controller_metrics import ControllerMetrics
+from pkg.manager.enqueuer import Enqueuer, own_key
+from pkg.manager.predicates import Predicate
 from pkg.manager.reconciler import Reconciler, Result, TerminalError
 from pkg.manager.threads import join_all
+from pkg.manager.time_limit import TimeLimit
 from pkg.workqueue.delaying import Timer
 from pkg.workqueue.key import Key
 from pkg.workqueue.metrics import QueueMetrics
@@ -40,7 +44,13 @@ class _Synced(Protocol):
 
 
 class Controller:
-    """Reconciles the keys that its informers name; each worker is a thread."""
+    """Reconciles the keys that its informers name; each worker is a thread.
+
+    Args:
+        workers: How many keys are reconciled at the same time.
+        reconcile_seconds: A reconcile that takes longer is counted, logged and told (`pkg.manager.time_limit`);
+            0 for no limit.
+    """
 
     def __init__(
         self,
@@ -52,10 +62,13 @@ class Controller:
         queue_metrics: QueueMetrics,
         metrics: ControllerMetrics,
         workers: int = 1,
+        reconcile_seconds: float = 0.0,
     ) -> None:
         self.name = name
         self._reconciler = reconciler
         self._workers = workers
+        self._reconcile_seconds = reconcile_seconds
+        self._timer = timer
         self._clock = clock
         self._queue: RateLimitingQueue[Key] = RateLimitingQueue(timer, clock, queue_metrics.of(name))
         self._registrations: list[_Synced] = []
@@ -66,9 +79,24 @@ class Controller:
         self._active = 0
         self._stopping = False
 
-    def watch(self, informer: SharedInformer[T], keys: Callable[[T], Iterable[Key]] | None = None) -> None:
-        """Enqueues the keys of every object that is added, changed (before and after) or deleted."""
-        self._registrations.append(informer.add_handler(_Enqueuer(self._queue.add, keys or own_key)))
+    def watch(
+        self,
+        informer: SharedInformer[T],
+        keys: Callable[[T], Iterable[Key]] | None = None,
+        *,
+        predicate: Predicate[T] | None = None,
+        resync_seconds: float = 0.0,
+    ) -> None:
+        """Enqueues the keys of every object that is added, changed (before and after) or deleted.
+
+        Args:
+            informer: Where the objects come from.
+            keys: Maps an object to keys, such as `owner_keys`; without it, to its own.
+            predicate: Only changes that it lets through.
+            resync_seconds: Enqueues everything that often, behind all live changes; 0 never.
+        """
+        handler = Enqueuer(self._queue.add, keys or own_key, predicate)
+        self._registrations.append(informer.add_handler(handler, resync_seconds))
 
     def enqueue(self, key: Key) -> None:
         """Queues a key; it is reconciled also when the controller is stopping."""
@@ -120,13 +148,16 @@ class Controller:
         return join_all(self._threads, timeout_seconds)
 
     def _work(self) -> None:
+        limit = None
+        if self._reconcile_seconds > 0:
+            limit = TimeLimit(self._reconcile_seconds, self._timer, self._clock, self._metrics.timeouts.inc)
         while (key := self._queue.get()) is not None:
             try:
-                self._take(key)
+                self._take(key, limit)
             finally:
                 self._queue.done(key)
 
-    def _take(self, key: Key) -> None:
+    def _take(self, key: Key, limit: TimeLimit | None) -> None:
         with self._settled:
             owed = key in self._owed
             if self._stopping and not owed:
@@ -136,7 +167,8 @@ class Controller:
         started = self._clock.monotonic()
         self._metrics.active.inc()
         try:
-            self.process(key, owed=owed)
+            with limit.over(key) if limit else contextlib.nullcontext():
+                self.process(key, owed=owed)
         finally:
             self._metrics.active.dec()
             self._metrics.seconds.observe(self._clock.monotonic() - started)
@@ -164,13 +196,13 @@ class Controller:
             self._metrics.success.inc()
             return
         self._metrics.requeue_after.inc()
-        self._queue.add_after(key, result.again_seconds)
+        self._queue.add_after(key, result.again_seconds, priority=self._queue.priority_of(key))
 
     def _again_after_failure(self, key: Key, *, owed: bool) -> None:
         with self._settled:
             if owed and not self._queue.shutting_down:
                 self._owed.add(key)
-        self._queue.add_rate_limited(key)
+        self._queue.add_rate_limited(key, priority=self._queue.priority_of(key))
 
     def _failed(self, error: BaseException) -> None:
         self._metrics.error.inc()
@@ -189,30 +221,3 @@ class Controller:
 def _unforeseen(error: BaseException) -> bool:
     """Whether the error is a programming error, whose stack the log must show."""
     return type(error).__module__ == "builtins"
-
-
-def own_key(obj: Object) -> Iterable[Key]:
-    """The key of the object itself."""
-    return (Key(obj.metadata.namespace, obj.metadata.name),)
-
-
-class _Enqueuer(Generic[T]):
-    """An event handler that only maps objects to keys."""
-
-    def __init__(self, add: Callable[[Key], None], keys: Callable[[T], Iterable[Key]]) -> None:
-        self._add = add
-        self._keys = keys
-
-    def on_add(self, obj: T, initial: bool) -> None:
-        self._enqueue(obj)
-
-    def on_update(self, old: T, new: T) -> None:
-        self._enqueue(old)
-        self._enqueue(new)
-
-    def on_delete(self, obj: T, final_state_known: bool) -> None:
-        self._enqueue(obj)
-
-    def _enqueue(self, obj: T) -> None:
-        for key in self._keys(obj):
-            self._add(key)

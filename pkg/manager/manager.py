@@ -93,7 +93,9 @@ class Manager:
         self._failed = ""
         self.add_ready_check("informers", self._informers_ready)
 
-    def controller(self, name: str, reconciler: Reconciler, *, workers: int = 1) -> Controller:
+    def controller(
+        self, name: str, reconciler: Reconciler, *, workers: int = 1, reconcile_seconds: float = 0.0
+    ) -> Controller:
         """Makes a controller that runs with this manager; ValueError when the name is taken."""
         if name in [controller.name for controller in self._controllers]:
             raise ValueError(f"there is a controller {name} already")
@@ -105,6 +107,7 @@ class Manager:
             queue_metrics=self._queue_metrics,
             metrics=self._controller_metrics,
             workers=workers,
+            reconcile_seconds=reconcile_seconds,
         )
         self._controllers.append(controller)
         return controller

@@ -25,8 +25,11 @@ def join_all(threads: Iterable[threading.Thread], timeout_seconds: float) -> lis
 
 def report_stuck(threads: Iterable[threading.Thread]) -> None:
     """Says in the log which thread did not end, and where it is."""
-    frames = sys._current_frames()
     for thread in threads:
-        frame = frames.get(thread.ident or 0)
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
-        log.error("Thread did not stop", thread=thread.name, stack=stack)
+        log.error("Thread did not stop", thread=thread.name, stack=stack_of(thread))
+
+
+def stack_of(thread: threading.Thread) -> str:
+    """Where a thread is; empty when it has ended."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame is not None else ""

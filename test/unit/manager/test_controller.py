@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from pkg.apis.label_selector import parse_selector
 from pkg.apis.meta import JsonObject, Object
 from pkg.informers.factory import InformerFactory
 from pkg.kube.errors import ConflictError, ServerError
@@ -15,7 +16,9 @@ from pkg.kube.refs import CONFIG_MAPS
 from pkg.kube.stop import StopToken
 from pkg.manager.controller import Controller
 from pkg.manager.controller_metrics import ControllerMetrics
+from pkg.manager.predicates import labelled
 from pkg.manager.reconciler import Result, TerminalError, again_in, done
+from pkg.manager.time_limit import reconcile_token
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
 from pkg.workqueue.delaying import Timer
@@ -51,7 +54,9 @@ class Scripted:
 
 
 class World:
-    def __init__(self, script: Callable[[Key], Result] = lambda key: done(), workers: int = 1) -> None:
+    def __init__(
+        self, script: Callable[[Key], Result] = lambda key: done(), workers: int = 1, reconcile_seconds: float = 0.0
+    ) -> None:
         self.clock = FakeClock()
         self.timer = Timer(self.clock)
         self.registry = CollectorRegistry()
@@ -64,6 +69,7 @@ class World:
             queue_metrics=QueueMetrics(self.registry),
             metrics=ControllerMetrics(self.registry),
             workers=workers,
+            reconcile_seconds=reconcile_seconds,
         )
 
     def advance(self, seconds: float) -> None:
@@ -153,10 +159,12 @@ def test_what_a_reconcile_ends_with_decides_what_the_queue_does(
 
 def test_every_series_is_there_from_the_start() -> None:
     world = World(workers=3)
-    for result in ("success", "requeue_after", "error"):
+    for result in ("success", "requeue_after", "requeue", "error"):
         assert world.value("reconcile_total", result=result) == 0
     assert world.value("max_concurrent_reconciles") == 3
     assert world.value("active_workers") == 0
+    for failures in ("reconcile_errors", "terminal_reconcile_errors", "reconcile_panics", "reconcile_timeouts"):
+        assert world.value(f"{failures}_total") == 0
 
 
 def errors_of(script: Callable[[Key], Result]) -> list[EventDict]:
@@ -280,3 +288,71 @@ def test_waiting_for_the_first_keys_ends_with_the_process() -> None:
     world.controller.watch(InformerFactory(FakeApi().client).informer(CONFIG_MAPS, ConfigMap))
     stop.cancel()
     assert not world.controller.wait_synced(stop)
+
+
+def test_a_live_change_is_reconciled_before_what_was_there_at_the_start() -> None:
+    api, stop = FakeApi(), StopToken()
+    for name in ("a", "b"):
+        api.client.create_raw(CONFIG_MAPS, "ns", config_map(name))
+    factory = InformerFactory(api.client)
+    world = World()
+    world.controller.watch(factory.informer(CONFIG_MAPS, ConfigMap))
+    factory.start(stop)
+    assert world.controller.wait_synced(stop)
+    api.client.create_raw(CONFIG_MAPS, "ns", config_map("live"))
+    while len(world.controller._queue) < 3:
+        stop.wait(0.001)
+    world.controller.start()
+    assert [key.name for key in world.reconciler.wait_for(3)] == ["live", "a", "b"]
+    stop.cancel()
+    assert factory.shutdown(LONG_SECONDS)
+    world.end()
+
+
+@pytest.mark.parametrize("script", [fails(ServerError("no", code=500)), lambda key: again_in(1)])
+def test_a_key_that_comes_again_keeps_its_priority(script: Callable[[Key], Result]) -> None:
+    world = World(script)
+    queue = world.controller._queue
+    queue.add(KEY, priority=-100)
+    queue.get(0)
+    world.controller.process(KEY)
+    queue.done(KEY)
+    world.advance(2)
+    queue.add(OTHER)
+    assert [queue.get(0), queue.get(0)] == [OTHER, KEY]
+
+
+def test_a_reconcile_that_takes_too_long_is_counted_and_told() -> None:
+    def script(key: Key) -> Result:
+        if reconcile_token().wait(LONG_SECONDS):
+            told.cancel()
+        return done()
+
+    told = StopToken()
+    world = World(script, reconcile_seconds=30)
+    world.controller.start()
+    world.controller.enqueue(KEY)
+    world.reconciler.wait_for(1)
+    world.advance(30)
+    assert told.wait(LONG_SECONDS)
+    world.end()
+    assert world.value("reconcile_timeouts_total") == 1
+
+
+def test_a_predicate_keeps_changes_out_of_the_queue() -> None:
+    api, stop = FakeApi(), StopToken()
+    api.client.create_raw(CONFIG_MAPS, "ns", config_map("a"))
+    factory = InformerFactory(api.client)
+    informer = factory.informer(CONFIG_MAPS, ConfigMap)
+    world = World()
+    world.controller.watch(informer, predicate=labelled(parse_selector("watched")))
+    factory.start(stop)
+    assert world.controller.wait_synced(stop)
+    obj = config_map("b")
+    obj["metadata"] = {"name": "b", "namespace": "ns", "labels": {"watched": "yes"}}
+    api.client.create_raw(CONFIG_MAPS, "ns", obj)
+    world.controller.start()
+    assert world.reconciler.wait_for(1) == [OTHER]
+    stop.cancel()
+    assert factory.shutdown(LONG_SECONDS)
+    world.end()
