@@ -93,6 +93,14 @@ def find_source(kubeconfig: str = "", context: str = "") -> Source:
     return kubeconfig_source(DEFAULT_KUBECONFIG, context)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What one request is sent with."""
+
+    pool: urllib3.PoolManager
+    authorization: str
+
+
 class Session:
     """One pool of connections with the credentials that go with it; thread-safe."""
 
@@ -104,6 +112,7 @@ class Session:
 
     def _use(self, configuration: Configuration) -> None:
         self.configuration = configuration
+        self._identity = _identity(configuration)
         self.pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
         announce_connections(self.pool)
         self._authorization = ""
@@ -116,29 +125,33 @@ class Session:
 
     def authorization(self) -> str:
         """The value of the Authorization header, empty where the client is known by its certificate."""
+        return self.credentials().authorization
+
+    def credentials(self) -> Credentials:
+        """What the next request is to be sent with."""
         with self._lock:
             if time.monotonic() - self._read_at > AUTHORIZATION_SECONDS:
                 self._authorization = self._read_authorization()
                 self._read_at = time.monotonic()
-            return self._authorization
+            return Credentials(pool=self.pool, authorization=self._authorization)
 
-    def refresh(self, refused: str) -> bool:
-        """Reads the credentials again after a 401; returns whether there are others now than the refused ones."""
+    def refresh(self, refused: Credentials) -> bool:
+        """Reads everything again after a 401 or a refused certificate; returns whether it is something else now."""
         with self._lock:
-            if self._authorization != refused:
+            if self._authorization != refused.authorization or self.pool is not refused.pool:
                 return True
             if time.monotonic() - self._refreshed_at < AUTHORIZATION_SECONDS:
                 return False  # a credential plugin must not run for every request of a client that is refused
             self._refreshed_at = time.monotonic()
-            before = self.configuration
             fresh = self.source.load()
-            if _identity(fresh) == _identity(before):
+            if _identity(fresh) == self._identity:
                 self.configuration = fresh
             else:
                 self._use(fresh)
+                refused.pool.clear()
             self._authorization = self._read_authorization()
             self._read_at = time.monotonic()
-            return self._authorization != refused or self.configuration is not fresh
+            return self._authorization != refused.authorization or self.pool is not refused.pool
 
     def _read_authorization(self) -> str:
         try:
@@ -157,8 +170,16 @@ class Session:
 
 
 def _identity(configuration: Configuration) -> tuple[object, ...]:
-    """What a pool cannot change after it was made."""
-    return (configuration.host, configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    """What kept connections cannot change: the server and what the certificate files hold, whatever their names."""
+    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    return (configuration.host, *(_content(file) for file in files))
+
+
+def _content(file: str | None) -> bytes | None:
+    try:
+        return Path(file).read_bytes() if file else None
+    except OSError:
+        return None  # the next connection will say so
 
 
 def _configuration() -> Configuration:

@@ -7,6 +7,7 @@ leaves as an error of `pkg.kube.errors`. Importing this module imports the kuber
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -18,7 +19,7 @@ from pkg import __version__
 from pkg.kube.abort import Abort
 from pkg.kube.errors import KubeError, TransportError
 from pkg.kube.limiter import Limiter
-from pkg.kube.session import Session, Source, find_source, in_cluster_source, kubeconfig_source
+from pkg.kube.session import Credentials, Session, Source, find_source, in_cluster_source, kubeconfig_source
 from pkg.kube.status import error_from_response
 from pkg.kube.stop import StopToken
 from pkg.kube.stream import KubeStream
@@ -31,6 +32,10 @@ OPEN_STREAM_SECONDS: Final = 30.0
 _CHUNK_BYTES: Final = 1 << 18
 _ERROR_BODY_BYTES: Final = 1 << 16
 USER_AGENT: Final = f"ark/{__version__}"
+
+
+class _TlsError(TransportError):
+    """One side does not accept the other's certificate, or there was no handshake at all."""
 
 
 class KubeTransport:
@@ -143,10 +148,17 @@ class KubeTransport:
         if self._stop is not None and self._stop.cancelled:
             raise TransportError(f"{what}: stopped: {self._stop.reason}")
         timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, admit_seconds), read=read_seconds)
-        response, authorization = self._send_once(what, method, url, body, headers, timeout)
-        if response.status == 401 and self.session.refresh(authorization):
+        send = functools.partial(self._send_once, what, method, url, body, headers, timeout)
+        used = self.session.credentials()
+        try:
+            response = send(used)
+        except _TlsError:
+            if not self.session.refresh(used):
+                raise
+            response = send(self.session.credentials())
+        if response.status == 401 and self.session.refresh(used):
             response.close()
-            response, _ = self._send_once(what, method, url, body, headers, timeout)
+            response = send(self.session.credentials())
         self._judge(response.status)
         return response
 
@@ -166,11 +178,11 @@ class KubeTransport:
         body: bytes | None,
         headers: dict[str, str],
         timeout: urllib3.Timeout,
-    ) -> tuple[urllib3.BaseHTTPResponse, str]:
-        authorization = self.session.authorization()
-        sent = {**headers, "Authorization": authorization} if authorization else headers
+        used: Credentials,
+    ) -> urllib3.BaseHTTPResponse:
+        sent = {**headers, "Authorization": used.authorization} if used.authorization else headers
         try:
-            response = self.session.pool.request(
+            return used.pool.request(
                 method,
                 self.session.host + url,
                 body=body,
@@ -183,8 +195,8 @@ class KubeTransport:
         except Exception as error:  # urllib3, ssl, http.client, sockets, bad header values: no answer
             if self._stop is None or not self._stop.cancelled:
                 self.limiter.report(healthy=False)
-            raise TransportError(f"{what}: {type(error).__name__}: {error}") from error
-        return response, authorization
+            kind = _TlsError if isinstance(error, urllib3.exceptions.SSLError) else TransportError
+            raise kind(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def load_transport(kubeconfig: str = "", context: str = "") -> KubeTransport:
