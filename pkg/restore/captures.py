@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import SNAPSHOT_ANNOTATION_PREFIX
+from pkg.apis.reasons import Effect
 from pkg.apis.volumes import RootMetadata
 from pkg.restore.fields import containers, object_at, objects_at, text_at, texts_at
-from pkg.volumes.ledger import EntryState, Ledger
+from pkg.volumes.ledger import EntryState, Ledger, effect_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +50,15 @@ class PodVolume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captures:
-    """Every capture of a backup, by (namespace, pod, volume) and by (namespace, claim)."""
+    """Every capture of a backup, by (namespace, pod, volume) and by (namespace, claim).
+
+    Attributes:
+        lacking: By (namespace, pod), what the backup should have captured of it and did not, in sentences.
+    """
 
     by_volume: Mapping[tuple[str, str, str], Capture] = field(default_factory=dict)
     by_claim: Mapping[tuple[str, str], Capture] = field(default_factory=dict)
+    lacking: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def of_pod(self, pod: JsonObject) -> tuple[PodVolume, ...]:
         """The volumes of a backed-up pod that have a capture and are mounted by some container."""
@@ -88,7 +94,22 @@ def captures_of_list(ledger: Ledger) -> Captures:
         by_volume[entry.namespace, entry.pod, entry.volume] = capture
         if entry.claim_name:
             by_claim[entry.namespace, entry.claim_name] = capture
-    return Captures(by_volume=by_volume, by_claim=by_claim)
+    return Captures(by_volume=by_volume, by_claim=by_claim, lacking=_lacking(ledger, by_claim))
+
+
+def _lacking(ledger: Ledger, by_claim: Mapping[tuple[str, str], Capture]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What made the backup PartiallyFailed, but for claims that were captured through another pod."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for entry in ledger.entries:
+        captured = entry.state is EntryState.CAPTURED
+        elsewhere = not captured and (entry.namespace, entry.claim_name) in by_claim
+        if elsewhere or effect_of(entry) is not Effect.PARTIALLY_FAILED:
+            continue
+        why = f"{entry.reason}: {entry.message}" if entry.message else entry.reason
+        what = "is restored without what the backup could not read" if captured else "was not captured by the backup"
+        pod = (entry.namespace, entry.pod)
+        found[pod] = (*found.get(pod, ()), f"volume {entry.volume} {what} ({why})")
+    return found
 
 
 def captures_of_pods(pods: Iterable[JsonObject]) -> Captures:

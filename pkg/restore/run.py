@@ -158,6 +158,9 @@ class Run:
             self._record_claim(entry, target, result, was_bound=bool(text_at(obj, "spec", "volumeName")))
         elif volumes:
             self._record_volumes(entry, target, result, volumes)
+        if entry.group_resource == PODS and result.outcome in _PRESENT:
+            for text in self._prepared.captures.lacking.get((entry.namespace, entry.name), ()):
+                self._results.warnings.about(target, f"{about(entry, target)}: {text}")
 
     def _is_in_use(self, entry: Entry, target: str, volumes: Sequence[PodVolume]) -> bool:
         claims = {volume.claim for volume in volumes if volume.claim and self._was_there((target, volume.claim))}

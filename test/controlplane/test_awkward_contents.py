@@ -89,6 +89,8 @@ def test_a_file_that_cannot_be_read_makes_the_backup_degraded_and_the_rest_comes
     installation.ark("restore", "create", f"r-{backup}", "--from-backup", backup, "--wait")
     (again,) = workload.wait_running(1)
     assert workload.shell(again, "data", "ls; cat fine") == "fine\nfine\n"
+    told = installation.ark("restore", "describe", f"r-{backup}").stdout
+    assert "volume data is restored without what the backup could not read" in told
 
 
 def test_excluded_names_are_looked_for_in_the_volume_and_not_in_the_path_to_it(
