@@ -26,6 +26,7 @@ from pkg.kube.errors import KubeError
 from pkg.kube.refs import CONFIGS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, PODS, RESTIC_REPOSITORIES
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import load_transport
+from pkg.manager import gc_policy
 from pkg.manager.errors import ManagerError
 from pkg.manager.logs import configure_logs
 from pkg.manager.manager import Manager
@@ -60,6 +61,7 @@ def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: s
 
 def run_agent(settings: ProcessSettings, node: str, metrics_address: str, kubeconfig: str, stop: StopToken) -> int:
     """Wires the agent and runs it; returns the exit code."""
+    gc_policy.apply()
     client = Client(load_transport(kubeconfig))
     runner = Runner(base=settings.environ, nice=CHILD_NICENESS)
     log.info("Agent starting", node=node, namespace=settings.namespace, restic=check_version(runner, stop))
@@ -72,6 +74,7 @@ def run_agent(settings: ProcessSettings, node: str, metrics_address: str, kubeco
         component="ark-agent",
     )
     _wire(manager, client, settings, node, runner)
+    manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
     return manager.run(stop)
 
 

@@ -20,6 +20,7 @@ from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.refs import ARK_KINDS, NAMESPACES
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import load_transport
+from pkg.manager import gc_policy
 from pkg.manager.errors import ManagerError
 from pkg.manager.leader import LeaderElector, LeaseSettings
 from pkg.manager.logs import configure_logs
@@ -50,6 +51,7 @@ def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: s
 
 def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str, stop: StopToken) -> int:
     """Wires the server and runs it; returns the exit code."""
+    gc_policy.apply()
     transport = load_transport(kubeconfig)
     client = Client(transport)
     cluster_id = check_cluster(client, settings.namespace)
@@ -79,6 +81,7 @@ def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str,
         clock=REAL_CLOCK,
     )
     ServerWiring(manager, client, given).add_all()
+    manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
     drifted = drift(client)
     if drifted:
         log.error("Definitions differ", message=drifted)

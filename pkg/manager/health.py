@@ -2,6 +2,13 @@
 
 Liveness never asks the API server: a process that waits for it is not ill. Readiness is a list of named checks.
 Anybody in the cluster can connect, so the number of threads is bounded and a silent connection is closed.
+
+| asked for | answered |
+| --- | --- |
+| /readyz | ok; or 500 and the list of checks when one fails |
+| /readyz?verbose | the list, whatever it says |
+| /readyz?exclude=NAME | without that check; may be repeated |
+| /readyz/NAME | one check alone |
 """
 
 from __future__ import annotations
@@ -12,13 +19,13 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable
 from http import HTTPStatus
 
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from pkg.manager.checks import Check, report
 from pkg.manager.errors import ListenError
 
 SOCKET_TIMEOUT_SECONDS = 10
@@ -26,8 +33,6 @@ MAX_CONNECTIONS = 16
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 log = structlog.get_logger()
-
-Check = Callable[[], str | None]
 
 
 class HealthServer:
@@ -74,12 +79,15 @@ class HealthServer:
 
     def answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
         """Status, content type and body for a path."""
-        path = path.split("?", 1)[0].rstrip("/")
+        path, _, query = path.partition("?")
+        path = path.rstrip("/")
         if path == "/metrics":
             encoder, content_type = choose_encoder(accept)
             return HTTPStatus.OK, content_type, encoder(self._registry)
-        if path in self._checks:
-            return _report(self._checks[path])
+        endpoint, _, name = path[1:].partition("/")
+        checks = dict(self._checks.get(f"/{endpoint}", {}))
+        if path in self._checks or name in checks:
+            return report(checks, name, query)
         return HTTPStatus.NOT_FOUND, "text/plain", b"not found: try /healthz, /readyz or /metrics\n"
 
     def _handler_class(self) -> type[http.server.BaseHTTPRequestHandler]:
@@ -104,22 +112,6 @@ class HealthServer:
                 log.debug("Health request", request=args[1:] if args else ())
 
         return Handler
-
-
-def _report(checks: dict[str, Check]) -> tuple[int, str, bytes]:
-    found = {name: _why_not(check) for name, check in dict(checks).items()}
-    lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in found.items()]
-    failed = any(found.values())
-    text = "\n".join([*lines, "failed" if failed else "ok"]) + "\n"
-    return (HTTPStatus.INTERNAL_SERVER_ERROR if failed else HTTPStatus.OK), "text/plain", text.encode()
-
-
-def _why_not(check: Check) -> str:
-    try:
-        return check() or ""
-    except Exception as error:
-        log.exception("Check crashed")
-        return f"the check itself failed with {type(error).__name__}"
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):

@@ -19,10 +19,11 @@ from pkg.informers.factory import InformerFactory
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
 from pkg.kube.stop import StopToken
+from pkg.manager.checks import Check
 from pkg.manager.controller import Controller
 from pkg.manager.controller_metrics import ControllerMetrics
 from pkg.manager.events import EventRecorder
-from pkg.manager.health import Check, HealthServer
+from pkg.manager.health import HealthServer
 from pkg.manager.leader import LeaderElector
 from pkg.manager.reconciler import Reconciler
 from pkg.manager.threads import join_all, report_stuck

@@ -47,6 +47,44 @@ def test_one_check_that_fails_is_500_with_the_list(server: HealthServer) -> None
     assert get(server, "/healthz")[0] == 200
 
 
+@pytest.fixture
+def checked(server: HealthServer) -> HealthServer:
+    server.add_ready_check("informers", lambda: "not synced: pods")
+    server.add_ready_check("store", lambda: None)
+    server.add_ready_check("lease", lambda: None)
+    return server
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        pytest.param("/readyz/store", 200, "ok\n", id="one check that is well"),
+        pytest.param("/readyz/store?verbose", 200, "[+]store ok\nok\n", id="one check in words"),
+        pytest.param(
+            "/readyz/informers", 500, "[-]informers failed: not synced: pods\nfailed\n", id="one check that fails"
+        ),
+        pytest.param("/readyz?exclude=informers", 200, "ok\n", id="without one"),
+        pytest.param(
+            "/readyz?verbose&exclude=informers&exclude=lease", 200, "[+]store ok\nok\n", id="in words without two"
+        ),
+        pytest.param(
+            "/readyz?verbose&exclude=informers&exclude=nobody",
+            200,
+            "[+]store ok\n[+]lease ok\n[?]nobody is no check\nok\n",
+            id="what is excluded and not there is said",
+        ),
+        pytest.param("/healthz?verbose", 200, "ok\n", id="no checks"),
+    ],
+)
+def test_checks_are_shown_as_asked(checked: HealthServer, path: str, status: int, body: str) -> None:
+    assert get(checked, path) == (status, body)
+
+
+@pytest.mark.parametrize("path", ["/readyz/nobody", "/healthz/store", "/readyz/store/x", "/readyzz/store"])
+def test_a_check_that_is_not_there_is_not_found(checked: HealthServer, path: str) -> None:
+    assert get(checked, path)[0] == 404
+
+
 def test_a_check_that_crashes_has_failed(server: HealthServer) -> None:
     def crash() -> str | None:
         raise KeyError("secret")
