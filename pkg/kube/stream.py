@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import urllib3
 
+from pkg.kube.chunked import body_reader
 from pkg.kube.errors import TransportError
 
 
@@ -28,6 +29,7 @@ class KubeStream:
         self, response: urllib3.BaseHTTPResponse, what: str, on_end: Callable[[], None] = lambda: None
     ) -> None:
         self._response = response
+        self._read = body_reader(response)
         self._what = what
         self._on_end = on_end
         self._ended = threading.Event()
@@ -37,7 +39,7 @@ class KubeStream:
         if self._ended.is_set():
             return b""
         try:
-            data = self._response.read1(max_bytes, decode_content=False)
+            data = self._read(max_bytes)
         except Exception as error:  # urllib3, ssl and http.client, and AttributeError after a shutdown
             if self._ended.is_set():
                 return b""
