@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -72,6 +72,13 @@ class _Envelope(msgspec.Struct, frozen=True):
     object: msgspec.Raw
 
 
+class _Event(Protocol[T]):
+    """A line decoded in one pass, which is what nearly every line allows."""
+
+    type: str
+    object: T
+
+
 class _Meta(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     namespace: str = ""
@@ -96,6 +103,7 @@ _NAMED: Final = msgspec.json.Decoder(_Named)
 _BOOKMARK: Final = msgspec.json.Decoder(_BookmarkObject)
 _STATUS: Final = msgspec.json.Decoder(Status)
 _FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError)
+_TYPES: Final = {one.value: one for one in EventType}
 
 
 class Decoder(Generic[T]):
@@ -108,6 +116,7 @@ class Decoder(Generic[T]):
 
     def __init__(self, struct: type[T], transform: Transform[T] | None = None) -> None:
         self._decoder = msgspec.json.Decoder(struct)
+        self._events: msgspec.json.Decoder[_Event[T]] = msgspec.json.Decoder(_event_of(struct))
         self._transform = transform
 
     def item(self, raw: msgspec.Raw | bytes) -> T | Undecodable:
@@ -124,6 +133,25 @@ class Decoder(Generic[T]):
 
     def event(self, line: bytes) -> WatchEvent[T]:
         """Decodes one line of a watch; raises DecodeError when it is no event."""
+        return self._plain_event(line) or self._any_event(line)
+
+    def _plain_event(self, line: bytes) -> ObjectEvent[T] | None:
+        """An event of an object that decodes; None leaves the line to a closer look."""
+        try:
+            event = self._events.decode(line)
+        except _FAILURES:
+            return None
+        event_type, item = _TYPES.get(event.type), event.object
+        if event_type is None or not item.metadata.name:
+            return None
+        if self._transform:
+            try:
+                item = self._transform(item)
+            except Exception:  # the closer look says what is wrong with this one object
+                return None
+        return ObjectEvent(type=event_type, object=item, resource_version=item.metadata.resource_version)
+
+    def _any_event(self, line: bytes) -> WatchEvent[T]:
         try:
             envelope = _ENVELOPE.decode(line)
             if envelope.type == "BOOKMARK":
@@ -141,6 +169,11 @@ class Decoder(Generic[T]):
 def key_of(item: Object | Undecodable) -> str:
     """`namespace/name`, or `name` for a cluster-scoped object."""
     return item.key if isinstance(item, Undecodable) else item.metadata.key
+
+
+def _event_of(struct: type[T]) -> type[_Event[T]]:
+    event = msgspec.defstruct("Event", [("type", str), ("object", struct)], frozen=True, gc=False)
+    return cast("type[_Event[T]]", event)
 
 
 def _bookmark(raw: msgspec.Raw) -> Bookmark:
