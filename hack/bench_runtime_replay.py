@@ -9,13 +9,14 @@ Run as `python -m hack.bench_runtime_replay PLURAL=OBJECTS… [--events N]`; it 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -56,11 +57,11 @@ class Recording:
         token = str(end) if end < len(items) else ""
         return page(self.kind, items[start:end], version=LIST_VERSION, continue_token=token)
 
-    def initial(self) -> Iterator[bytes]:
-        """The answer to a streamed list, up to the bookmark that ends it."""
+    @functools.cached_property
+    def initial(self) -> list[bytes]:
+        """The answer to a streamed list, up to the bookmark that ends it; made in the round that does not count."""
         lines = (event("ADDED", self._template.render(number, number + 1)) for number in range(self._objects))
-        yield from batches(lines)
-        yield chunk(bookmark(self.kind, LIST_VERSION, initial_end=True))
+        return [*batches(lines), chunk(bookmark(self.kind, LIST_VERSION, initial_end=True))]
 
     def events(self, count: int, interval_us: int) -> Iterator[bytes]:
         """What a watch sends."""
@@ -148,13 +149,13 @@ class Handler(BaseHTTPRequestHandler):
         recording, watch = self._recording(path), self.world.new_watch()
         try:
             if query.get("sendInitialEvents") == "true":
-                self._send(recording.initial())
+                self._send(recording.initial)
             while (asked := self.world.wait_for_go(watch)) is not None:
                 self._send(recording.events(*asked))
         except OSError:
             self.close_connection = True  # the reader has what it wanted
 
-    def _send(self, blobs: Iterator[bytes]) -> None:
+    def _send(self, blobs: Iterable[bytes]) -> None:
         for blob in blobs:
             self.connection.sendall(blob)
 
