@@ -148,3 +148,58 @@ def test_the_longest_names_are_taken_or_refused_in_words(
     assert workload.shell(one, "v" * 63, "cat file") == "kept\n"
     assert "Completed" in installation.ark("backup", "describe", backup, "--details").stdout
     assert "Restore ended" in installation.ark("restore", "logs", restore).stdout
+
+
+@pytest.fixture
+def other_prefix(installation: Installation) -> Iterator[str]:
+    """The Config names another place in the bucket; it is put back at the end."""
+    prefix = f"moved-{secrets.token_hex(3)}"
+    installation.apply_config(prefix=prefix)
+    yield prefix
+    installation.apply_config()
+    wait_until(
+        lambda: small_backup(installation, f"b-{secrets.token_hex(3)}", "default") == 0,
+        timeout_seconds=60,
+        what="the Config to be in force again",
+    )
+
+
+def small_backup(installation: Installation, name: str, namespace: str) -> int:
+    options = ("--include-namespaces", namespace, "--wait", "--timeout", "60s")
+    return installation.ark("backup", "create", name, *options, check=False).returncode
+
+
+@pytest.fixture
+def deployed(installation: Installation, workload: Workload) -> Workload:
+    """A workload that was backed up once, before anything moved."""
+    workload.create(claim("data"), pod("one", pod_template(from_claim("data", "data"))))
+    (one,) = workload.wait_running(1)
+    workload.shell(one, "data", "echo kept > file")
+    assert small_backup(installation, f"b0-{workload.namespace}", workload.namespace) == 0
+    return workload
+
+
+def test_after_a_change_of_place_no_backup_lies_in_two_places(
+    installation: Installation, deployed: Workload, other_prefix: str
+) -> None:
+    namespace = deployed.namespace
+    names = iter(range(1, 100))
+    wait_until(
+        lambda: small_backup(installation, f"b{next(names)}-{namespace}", namespace) == PARTIALLY_FAILED,
+        timeout_seconds=60,
+        what="the new Config to be in force",
+    )
+    last = f"b{next(names) - 1}-{namespace}"
+    message = str(status_of(installation, "backup", last)["message"])
+    assert f"{other_prefix}/restic/{namespace}" in message
+    assert f"delete resticrepository {namespace}" in message
+    installation.access.kubectl("-n", "heptio-ark", "delete", "resticrepository", namespace)
+    assert small_backup(installation, f"moved-{namespace}", namespace) == 0
+    restore_and_read(installation, deployed, f"moved-{namespace}")
+
+
+def restore_and_read(installation: Installation, workload: Workload, backup: str) -> None:
+    workload.delete()
+    installation.ark("restore", "create", f"r-{backup}", "--from-backup", backup, "--wait")
+    (one,) = workload.wait_running(1)
+    assert workload.shell(one, "data", "cat file") == "kept\n"
