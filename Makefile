@@ -57,6 +57,10 @@ demo: venv ## an application loses its namespace and gets it back (KEEP=1, TIER=
 bench: venv ## figures, each beside a reference of the same run (SUITE=cli)
 	@$(PY) hack/bench.py
 
+.PHONY: soak
+soak: venv ## informers in random faults for minutes (SECONDS=300 SEED=…)
+	@$(PY) hack/soak.py
+
 .PHONY: cluster-up
 cluster-up: venv ## a real cluster on this machine that stays (root; NODES=2)
 	@$(PY) -m pkg.testing.cluster_cli up --nodes $(or $(NODES),1)
