@@ -14,6 +14,7 @@ from typing import Final, Generic, Protocol, TypeAlias, TypeVar, cast
 import msgspec
 
 from pkg.apis.meta import Object, ObjectMeta
+from pkg.informers.mutation import idempotent
 from pkg.kube.errors import ApiStatusError, DecodeError
 from pkg.kube.status import Status, error_from_status
 
@@ -117,7 +118,7 @@ class Decoder(Generic[T]):
     def __init__(self, struct: type[T], transform: Transform[T] | None = None) -> None:
         self._decoder = msgspec.json.Decoder(struct)
         self._events: msgspec.json.Decoder[_Event[T]] = msgspec.json.Decoder(_event_of(struct))
-        self._transform = transform
+        self._transform = idempotent(transform) if transform else None
 
     def item(self, raw: msgspec.Raw | bytes) -> T | Undecodable:
         """Decodes one object; raises DecodeError when it does not even have metadata."""

@@ -1,4 +1,4 @@
-"""Finds code that changes a cached object; a switch for tests.
+"""Finds code that changes a cached object, and transforms that are not idempotent; a switch for tests.
 
 Cached objects are frozen, but the dicts and lists in them are not, and they are shared by every reader: who writes
 into one corrupts the indexes and everybody's view. Within `mutation_detection()` every store remembers how each object
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import msgspec
 
 from pkg.apis.meta import Object
+
+T = TypeVar("T", bound=Object)
 
 
 class CacheMutatedError(AssertionError):
@@ -54,6 +57,11 @@ class MutationDetector:
             was, found = msgspec.msgpack.decode(before), msgspec.msgpack.decode(now)
             self._changed.append(f"{key}: {was} became {found}")
 
+    def blame(self, text: str) -> None:
+        """Reports something else that a cache must not be exposed to."""
+        with self._lock:
+            self._changed.append(text)
+
 
 _detectors: list[MutationDetector] | None = None
 
@@ -65,6 +73,21 @@ def new_detector() -> MutationDetector | None:
     detector = MutationDetector()
     _detectors.append(detector)
     return detector
+
+
+def idempotent(transform: Callable[[T], T]) -> Callable[[T], T]:
+    """The transform itself; within `mutation_detection` one that is tried twice on each object."""
+    detector = new_detector()
+    if detector is None:
+        return transform
+
+    def tried_twice(obj: T) -> T:
+        once = transform(obj)
+        if transform(once) != once:
+            detector.blame(f"{obj.metadata.key}: the transform gives something else when it is applied again")
+        return once
+
+    return tried_twice
 
 
 @contextlib.contextmanager

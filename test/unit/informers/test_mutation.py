@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from pkg.apis.meta import Object, ObjectMeta
+from pkg.informers.decode import Decoder
 from pkg.informers.mutation import CacheMutatedError, mutation_detection
 from pkg.informers.store import Store
 
@@ -74,3 +76,27 @@ def test_nothing_is_remembered_outside() -> None:
     write(store.get("ns/a"))
     with mutation_detection():
         store.put(labelled("a"))
+
+
+def test_a_transform_that_is_not_idempotent_is_reported() -> None:
+    def grows(obj: Object) -> Object:
+        labels = {**(obj.metadata.labels or {}), f"seen-{len(obj.metadata.labels or {})}": "yes"}
+        return Object(metadata=msgspec.structs.replace(obj.metadata, labels=labels))
+
+    def decode() -> None:
+        Decoder(Object, grows).item(b'{"metadata":{"name":"a","namespace":"ns"}}')
+
+    with pytest.raises(CacheMutatedError, match="ns/a: the transform gives something else"):
+        watched(decode)
+
+
+def test_a_transform_that_drops_what_is_not_needed_is_fine() -> None:
+    def slim(obj: Object) -> Object:
+        return Object(metadata=msgspec.structs.replace(obj.metadata, annotations=None))
+
+    def decode() -> None:
+        item = Decoder(Object, slim).item(b'{"metadata":{"name":"a","annotations":{"long":"text"}}}')
+        assert isinstance(item, Object)
+        assert item.metadata.annotations is None
+
+    watched(decode)

@@ -138,6 +138,7 @@ def test_objects_that_change_while_they_are_listed_are_shown_once_and_as_they_ar
         pytest.param([], id="a clean end"),
         pytest.param([TransportError("reset")], id="a reset"),
         pytest.param([b"<html>502</html>\n"], id="garbage"),
+        pytest.param([b"x" * (33 << 20)], id="a line beyond 32 MiB"),
         pytest.param([event("ERROR", {"code": 500, "reason": "InternalError"})], id="a 500 event"),
     ],
 )
