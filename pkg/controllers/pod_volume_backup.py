@@ -1,7 +1,8 @@
 """PodVolumeBackup on the node of its pod: one restic process, and everything it said, in status.
 
-From a second attempt on a snapshot that carries this object's UID as a tag is adopted instead of made again, so
-that an upload which had finished when the agent died is never repeated.
+From a second attempt on, the snapshot that carries this object's UID as a tag is the parent: nothing of an upload
+that had finished when the agent died is sent again. It is not simply taken over, because it does not tell which
+files restic could not read, and a capture must not turn whole by being interrupted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from pkg.kube.refs import POD_VOLUME_BACKUPS
 from pkg.kube.stop import StopToken
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.errors import CancelledError, ResticError, SnapshotMissingError
-from pkg.restic.messages import Snapshot
 from pkg.restic.transfer import BackupRequest, BackupSummary, backup_volume, find_snapshot_by_tag
 from pkg.volumes.hostpath import VolumePathError, resolve_directory
 from pkg.volumes.root import read_root
@@ -92,7 +92,8 @@ class BackupKind:
             self._agent.pods_dir, spec.pod.uid, spec.source, Path("/proc/self/mountinfo").read_text()
         )
         root = read_root(directory)
-        summary = self._existing(obj, environment, stop) or self._transfer(obj, directory, environment, stop)
+        parent = self._earlier_snapshot(obj, environment, stop) or spec.parent_snapshot_id
+        summary = self._transfer(obj, directory, environment, stop, parent=parent)
         log.info(
             "Volume captured",
             key=obj.metadata.key,
@@ -108,31 +109,32 @@ class BackupKind:
             now=timestamp(self._agent.clock.now()),
         )
 
-    def _existing(self, obj: PodVolumeBackup, environment: ResticEnvironment, stop: StopToken) -> BackupSummary | None:
+    def _earlier_snapshot(self, obj: PodVolumeBackup, environment: ResticEnvironment, stop: StopToken) -> str:
+        """Id of the snapshot that an earlier attempt at this object finished; empty without one."""
         if obj.status.attempts < 2:
-            return None
+            return ""
         found = find_snapshot_by_tag(self._agent.runner, environment, {PVB_UID_TAG: obj.metadata.uid}, stop)
         if found is None:
-            return None
-        log.info("Snapshot of an earlier attempt adopted", key=obj.metadata.key, snapshot=found.id)
-        return adopted_summary(found)
+            return ""
+        log.info("Snapshot of an earlier attempt is the parent", key=obj.metadata.key, snapshot=found.id)
+        return found.id
 
     def _transfer(
-        self, obj: PodVolumeBackup, directory: Path, environment: ResticEnvironment, stop: StopToken
+        self, obj: PodVolumeBackup, directory: Path, environment: ResticEnvironment, stop: StopToken, *, parent: str
     ) -> BackupSummary:
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
         tags = {**(obj.spec.tags or {}), PVB_UID_TAG: obj.metadata.uid}
 
-        def attempt(parent: str) -> BackupSummary:
+        def attempt(compare_with: str) -> BackupSummary:
             request = BackupRequest(
-                directory=str(directory), tags=tags, parent=parent, excludes=tuple(obj.spec.excludes or ())
+                directory=str(directory), tags=tags, parent=compare_with, excludes=tuple(obj.spec.excludes or ())
             )
             return backup_volume(self._agent.runner, request, environment, stop, gate.offer)
 
         try:
-            return attempt(obj.spec.parent_snapshot_id)
+            return attempt(parent)
         except SnapshotMissingError:
-            if not obj.spec.parent_snapshot_id:
+            if not parent:
                 raise
             log.warning("Parent snapshot is gone, reading everything", key=obj.metadata.key)
             return attempt("")
@@ -142,17 +144,6 @@ class BackupKind:
             patch_progress(self._agent.client, self.ref, obj, {"progress": to_json(progress)})
         except KubeError as error:
             log.debug("Progress not written", key=obj.metadata.key, error=str(error))
-
-
-def adopted_summary(snapshot: Snapshot) -> BackupSummary:
-    """The summary that an earlier attempt left in its snapshot."""
-    summary = snapshot.summary
-    return BackupSummary(
-        snapshot_id=snapshot.id,
-        files=summary.total_files_processed if summary else 0,
-        bytes=summary.total_bytes_processed if summary else 0,
-        bytes_added=summary.data_added_packed if summary else 0,
-    )
 
 
 def captured_status(

@@ -144,14 +144,27 @@ def test_every_snapshot_carries_the_objects_uid(tmp_path: Path) -> None:
     assert {"backup=nightly", "pvb-uid=pvb-7"} <= set(",".join(tags).split(","))
 
 
-def test_a_second_attempt_adopts_the_snapshot_that_the_first_had_finished(tmp_path: Path) -> None:
+def test_a_second_attempt_sends_nothing_again_that_the_first_had_finished(tmp_path: Path) -> None:
     world = World(tmp_path)
-    volume = world.volume()
+    volume = world.volume(parent="f" * 64)
     world.run(volume)
+    first = world.snapshots[0]
+    world.restic.commands.clear()
     status = world.run(again(volume))
     assert status is not None
-    assert status["snapshotID"] == world.snapshots[0]
-    assert world.verbs == ["backup", "snapshots"]
+    assert status["snapshotID"] == world.snapshots[1]
+    assert world.verbs == ["snapshots", "backup"]
+    assert first in " ".join(world.restic.commands[1].arguments)
+
+
+def test_an_interruption_does_not_make_a_capture_whole_that_lacks_files(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    volume = world.volume()
+    world.run(volume)  # its agent died after restic had ended with exit code 3, before it could say so
+    world.answer("backup", 3, Summary(snapshot_id="5n4p"))
+    status = world.run(again(volume))
+    assert status is not None
+    assert (status["reason"], status["unreadFiles"]) == ("UnreadFiles", 1)
 
 
 def again(volume: PodVolumeBackup) -> PodVolumeBackup:
@@ -160,7 +173,7 @@ def again(volume: PodVolumeBackup) -> PodVolumeBackup:
     return PodVolumeBackup(metadata=volume.metadata, spec=volume.spec, status=status)
 
 
-def test_a_second_attempt_does_not_adopt_the_snapshot_of_another_object(tmp_path: Path) -> None:
+def test_a_second_attempt_does_not_compare_with_the_snapshot_of_another_object(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.run(world.volume(uid="other"))
     status = world.run(again(world.volume(uid="pvb-1")))

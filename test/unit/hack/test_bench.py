@@ -102,8 +102,8 @@ def test_a_reference_that_cannot_run_leaves_the_figure_not_measured(monkeypatch:
     assert not one.ok
 
 
-def test_a_commands_time_is_taken() -> None:
-    environment = environment_with_bytecode({"PATH": "/usr/bin", "PYTHONDONTWRITEBYTECODE": "1"}, Path("/nowhere"))
+def test_a_commands_time_is_taken(tmp_path: Path) -> None:
+    environment = environment_with_bytecode({"PATH": "/usr/bin", "PYTHONDONTWRITEBYTECODE": "1"}, tmp_path)
     assert "PYTHONDONTWRITEBYTECODE" not in environment
     assert 0 < seconds_of([sys.executable, "-c", ""], environment) < 60
 
