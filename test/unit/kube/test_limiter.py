@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from pkg.kube.limiter import Limiter
+from pkg.kube.stop import StopToken
 from pkg.testing.fakeclock import FakeClock
 
 
@@ -102,3 +103,15 @@ def test_the_illness_counts_toward_the_four_a_second() -> None:
         limiter.report(healthy=False)
     times += admitted_at(clock, limiter, 20)
     assert all(sum(start <= at < start + 1 for at in times) <= 4 for start in times)
+
+
+def test_a_token_ends_the_wait_for_a_turn() -> None:
+    clock, stop = FakeClock(), StopToken()
+    limiter = ill(clock)
+    assert limiter.admit(30)
+    waiting = threading.Thread(target=lambda: limiter.admit(30, stop))
+    waiting.start()
+    clock.wait_for_waiters()
+    stop.cancel()
+    waiting.join(10)
+    assert not waiting.is_alive()
