@@ -149,6 +149,8 @@ def seconds_to_notice() -> float:
                 began = time.monotonic()
                 _await(cut, "ended", DEAD_PEER_SECONDS * 2)
                 seconds = time.monotonic() - began
+                if not quiet.is_running:
+                    raise HarnessError(f"the server ended\n{quiet.tail()}")
                 if not kept.is_running or _says(kept, "ended"):
                     raise HarnessError(f"a quiet healthy watch ended\n{kept.tail()}")
                 return seconds
