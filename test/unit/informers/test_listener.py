@@ -79,6 +79,7 @@ def test_a_slow_handler_delays_only_itself(stop: StopToken) -> None:
         for listener in listeners:
             listener.put(Added(made(str(number)), initial=False))
     fast.wait_for(HIGH_WATER + 5)
+    slow.wait_for(1)
     assert slow.names == ["0"]
     assert listeners[0].pending == HIGH_WATER + 4
     release.set()
