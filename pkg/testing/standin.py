@@ -33,6 +33,7 @@ class StandIn:
         self._node = node
         self._stop = stop
         self._lives: dict[str, PodLife] = {}
+        self._known_volumes: set[str] = set()
         self._pods: Mapping[tuple[str, str], Pod] = {}
         self._exec_server = ExecServer(node.pods_directory.parent / "pki", node.api.ca, self._volumes_of)
 
@@ -77,6 +78,7 @@ class StandIn:
             classes={one.metadata.name: one for one in api.list(standin_storage.STORAGE_CLASSES, StorageClass)},
             backing=self._node.backing,
             node=self._node.name,
+            known=self._known_volumes,
         )
         storage = Storage(
             claims={(one.metadata.namespace, one.metadata.name): one for one in claims},

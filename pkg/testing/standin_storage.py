@@ -100,11 +100,20 @@ def provision(
     classes: Mapping[str, StorageClass],
     backing: Path,
     node: str,
+    known: set[str],
 ) -> None:
-    """Make the volumes that are missing and delete those that are done with."""
+    """Make the volumes that are missing and delete those that are done with.
+
+    Another node's stand-in may delete a volume that has data here, so what is `known` and gone is removed too.
+    """
     for claim in to_provision(claims, classes, node):
         api.create(PVS, "", volume_for(claim, classes[claim.spec.storage_class_name or ""]))
     for volume in to_reclaim(volumes):
         if volume.spec.csi and volume.spec.csi.volume_handle:
             shutil.rmtree(backing / volume.spec.csi.volume_handle, ignore_errors=True)
         api.delete(PVS, "", volume.metadata.name, volume.metadata.uid)
+    present = {volume.spec.csi.volume_handle for volume in volumes if volume.spec.csi}
+    for handle in known - present:
+        shutil.rmtree(backing / handle, ignore_errors=True)
+    known.clear()
+    known.update(present - {""})

@@ -149,7 +149,7 @@ def test_the_data_of_a_deleted_claim_go_with_it(
     (node.backing / pv).mkdir(exist_ok=True)
     control_plane.kubectl("delete", "pvc", "data", "--namespace", namespace, "--wait=false")
     pods.wait(pv, ".metadata.name", "", kind="pv")
-    assert not (node.backing / pv).exists()
+    wait_until(lambda: not (node.backing / pv).exists(), timeout_seconds=5, what="the data to be gone")
 
 
 def execute(control_plane: ControlPlane, path: str, *command: str) -> dict[int, bytes]:
