@@ -38,6 +38,7 @@ def running_pod(client: Client, namespace: str, node: str) -> str:
         "spec": {
             "containers": [{"name": "app", "image": "pause"}],
             "nodeSelector": {"kubernetes.io/hostname": node},
+            "tolerations": [{"operator": "Exists"}],
         },
     }
     wait_until(lambda: _created(client, namespace, obj), timeout_seconds=READY_SECONDS, what="the service account")

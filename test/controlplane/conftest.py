@@ -56,8 +56,12 @@ def minio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config)
 def stand_in(
     control_plane: ClusterAccess, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Iterator[StandInNode]:
-    """Give the control plane a node on which pods run without containers."""
-    with StandInNode(tmp_path_factory.mktemp("node1"), control_plane.kubeconfig, "node1") as started:
+    """Give the control plane a node on which pods run without containers.
+
+    It is another one than the installation's `node1`, and its taint keeps the pods of other tests away.
+    """
+    with StandInNode(tmp_path_factory.mktemp("bare"), control_plane.kubeconfig, "bare") as started:
+        control_plane.kubectl("taint", "node", "bare", "standin.test/bare=:NoSchedule", "--overwrite")
         pytestconfig.stash[WATCHED].append(started.process)
         yield started
 
