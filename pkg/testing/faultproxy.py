@@ -111,11 +111,11 @@ class FaultProxy:
         self._board.lift_all()
 
     def drop_connections(self) -> None:
-        """Ends every connection but those of exec and port-forward."""
+        """Ends every connection but those of exec and port-forward, and those that may still become one."""
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            if not connection.is_upgraded:
+            if connection.may_be_dropped:
                 connection.end()
 
     def rotate_certificate(self, *, new_authority: bool = False) -> None:

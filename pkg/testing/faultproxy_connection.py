@@ -54,13 +54,14 @@ class Connection:
         self._number = number
         self._identity = identity
         self._server: Wire | None = None
-        self.is_upgraded = False
+        self.may_be_dropped = False  # what a new connection is for is known with its first request
 
     def serve(self) -> None:
         """Serves until either side is done; OSError and ValueError are such an end."""
         try:
             while (request := self._read_request()) is not None:
                 self._memory.saw(request)
+                self.may_be_dropped = request.verb is not Verb.UPGRADE
                 if not self._answer(request):
                     return
         finally:
@@ -148,7 +149,6 @@ class Connection:
 
     def _tunnel(self, request: Request) -> bool:
         """Passes bytes both ways until one side is done."""
-        self.is_upgraded = True
         server = self._server = self._upstream.connect()
         server.send(self._upstream.head(request, request.target, hop_headers=True) + request.body)
         other = {self._client: server, server: self._client}

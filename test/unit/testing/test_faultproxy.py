@@ -246,6 +246,16 @@ def test_an_upgraded_connection_passes_untouched_and_survives_a_drop(bench: Benc
         assert connection.recv(100) == b"\x00raw\xff"
 
 
+def test_a_connection_that_has_not_said_what_it_is_for_survives_a_drop(bench: Bench) -> None:
+    address = urlsplit(bench.proxy.url)
+    with socket.create_connection((address.hostname, address.port), SECONDS) as connection:
+        connection.sendall(b"GET /exec HTTP/1.1\r\nHost: x\r\n")
+        bench.ask(LIST).read()  # connections are accepted in order, so the one above is there now
+        bench.proxy.drop_connections()
+        connection.sendall(b"Upgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 101"
+
+
 def test_a_rotated_certificate_is_shown_to_the_next_connection(tmp_path: Path) -> None:
     with RawServer(api) as server, FaultProxy(server.url, tmp_path) as proxy:
         address = urlsplit(proxy.url)
