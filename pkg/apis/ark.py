@@ -10,43 +10,9 @@ import datetime
 
 import msgspec
 
+from pkg.apis.hooks import BackupHooks, RestoreHooks
 from pkg.apis.meta import ApiStruct, Condition, LabelSelector, Object
 from pkg.apis.names import DEFAULT_LOCATION
-
-
-class ExecHook(ApiStruct, frozen=True, kw_only=True):
-    """A command in a container."""
-
-    container: str = ""
-    command: tuple[str, ...] | None = None
-    on_error: str = ""
-    timeout: str = ""
-
-
-class BackupResourceHook(ApiStruct, frozen=True, kw_only=True):
-    """One hook."""
-
-    exec: ExecHook | None = None
-
-
-class BackupResourceHookSpec(ApiStruct, frozen=True, kw_only=True):
-    """Hooks for the pods that match."""
-
-    name: str = ""
-    included_namespaces: tuple[str, ...] | None = None
-    excluded_namespaces: tuple[str, ...] | None = None
-    included_resources: tuple[str, ...] | None = None
-    excluded_resources: tuple[str, ...] | None = None
-    label_selector: LabelSelector | None = None
-    hooks: tuple[BackupResourceHook, ...] | None = None
-    pre: tuple[BackupResourceHook, ...] | None = None
-    post: tuple[BackupResourceHook, ...] | None = None
-
-
-class BackupHooks(ApiStruct, frozen=True, kw_only=True):
-    """Hooks of a backup."""
-
-    resources: tuple[BackupResourceHookSpec, ...] | None = None
 
 
 class BackupSpec(ApiStruct, frozen=True, kw_only=True):
@@ -59,6 +25,7 @@ class BackupSpec(ApiStruct, frozen=True, kw_only=True):
         location: The storage location.
         tolerate_unread_files: Files that restic could not read degrade a volume to a warning only.
         cancel: Ask a running backup to end.
+        max_freeze: The longest time between a pod's pre hook and its post hook, as a Go duration; empty: the default.
     """
 
     included_namespaces: tuple[str, ...] | None = None
@@ -74,6 +41,7 @@ class BackupSpec(ApiStruct, frozen=True, kw_only=True):
     location: str = DEFAULT_LOCATION
     tolerate_unread_files: bool = False
     cancel: bool = False
+    max_freeze: str = ""
 
 
 class VolumeBackupInfo(ApiStruct, frozen=True, kw_only=True):
@@ -134,8 +102,22 @@ class ItemProgress(ApiStruct, frozen=True, kw_only=True):
     items_done: int = 0
 
 
+class OpenHook(ApiStruct, frozen=True, kw_only=True):
+    """A pod whose pre hook was begun and whose post hook has not ended: it may be frozen."""
+
+    namespace: str = ""
+    pod: str = ""
+    pod_uid: str = msgspec.field(default="", name="podUID")
+    since: datetime.datetime | None = None
+
+
 class BackupStatus(ApiStruct, frozen=True, kw_only=True):
-    """What became of a backup."""
+    """What became of a backup.
+
+    Attributes:
+        open_hooks: Written before a pre hook runs, so that a restarted server runs the missing post hook first.
+        frozen_seconds: The longest time that one pod was between its hooks.
+    """
 
     version: int = 0
     expiration: datetime.datetime | None = None
@@ -154,6 +136,8 @@ class BackupStatus(ApiStruct, frozen=True, kw_only=True):
     warnings: int = 0
     cluster_id: str = msgspec.field(default="", name="clusterID")
     tarball_sha256: str = ""
+    open_hooks: tuple[OpenHook, ...] | None = None
+    frozen_seconds: int = 0
     conditions: tuple[Condition, ...] | None = None
 
 
@@ -165,7 +149,15 @@ class Backup(Object, frozen=True, kw_only=True):
 
 
 class RestoreSpec(ApiStruct, frozen=True, kw_only=True):
-    """What to restore, and where to."""
+    """What to restore, and where to.
+
+    Attributes:
+        schedule_name: Instead of `backup_name`: the newest Completed or PartiallyFailed backup of that schedule.
+        existing_resource_policy: `none` (compare and report) or `update`; empty means `none`.
+        restore_last: Resources that are made only when all volumes are filled or given up.
+        storage_class_mapping: Storage class in the backup to the one to use.
+        image_mapping: Prefix of an image's name in the backup to the one to use.
+    """
 
     backup_name: str = ""
     included_namespaces: tuple[str, ...] | None = None
@@ -177,10 +169,21 @@ class RestoreSpec(ApiStruct, frozen=True, kw_only=True):
     restore_pvs: bool | None = msgspec.field(default=None, name="restorePVs")
     include_cluster_resources: bool | None = None
     cancel: bool = False
+    schedule_name: str = ""
+    existing_resource_policy: str = ""
+    restore_last: tuple[str, ...] | None = None
+    storage_class_mapping: dict[str, str] | None = None
+    image_mapping: dict[str, str] | None = None
+    hooks: RestoreHooks | None = None
+    disable_hooks: bool = False
 
 
 class RestoreStatus(ApiStruct, frozen=True, kw_only=True):
-    """What became of a restore; `warnings` and `errors` count the entries of the results file."""
+    """What became of a restore; `warnings` and `errors` count the entries of the results file.
+
+    Attributes:
+        results_config_map: The ConfigMap with results and the end of the log, where the store must not be written to.
+    """
 
     phase: str = ""
     reason: str = ""
@@ -194,6 +197,7 @@ class RestoreStatus(ApiStruct, frozen=True, kw_only=True):
     attempts: int = 0
     progress: ItemProgress | None = None
     volumes: VolumeCounts | None = None
+    results_config_map: str = ""
     conditions: tuple[Condition, ...] | None = None
 
 
@@ -205,11 +209,23 @@ class Restore(Object, frozen=True, kw_only=True):
 
 
 class ScheduleSpec(ApiStruct, frozen=True, kw_only=True):
-    """A backup at times that a cron line names."""
+    """A backup at times that a cron line names.
+
+    Attributes:
+        schedule: Five fields of cron, `@daily` and the like, or `@every 90m`.
+        time_zone: IANA name; empty means UTC.
+        run_on_create: 0.9's behaviour: the first backup at once and not at the first time that the line names.
+        jitter: The longest delay of a run, as a Go duration; the same for every run of one schedule.
+        min_keep: How many Completed backups deletion by age leaves; None means 1.
+    """
 
     template: BackupSpec = BackupSpec()
     schedule: str = ""
     paused: bool = False
+    time_zone: str = ""
+    run_on_create: bool = False
+    jitter: str = ""
+    min_keep: int | None = None
 
 
 class ScheduleStatus(ApiStruct, frozen=True, kw_only=True):
@@ -218,6 +234,11 @@ class ScheduleStatus(ApiStruct, frozen=True, kw_only=True):
     phase: str = ""
     last_backup: datetime.datetime | None = None
     validation_errors: tuple[str, ...] | None = None
+    last_backup_name: str = ""
+    next_backup: datetime.datetime | None = None
+    last_skipped: datetime.datetime | None = None
+    reason: str = ""
+    message: str = ""
 
 
 class Schedule(Object, frozen=True, kw_only=True):
@@ -250,7 +271,12 @@ class StorageProvider(CloudProvider, frozen=True, kw_only=True):
 
 
 class Config(Object, frozen=True, kw_only=True):
-    """Ark's settings; the fields stand at the top, as in 0.9. Only the object named `default` counts."""
+    """Ark's settings; the fields stand at the top, as in 0.9. Only the object named `default` counts.
+
+    Attributes:
+        deletions_frozen: Why nothing may be deleted now (`ark freeze-deletions`); empty when deletion is allowed.
+        maintenance_window: `HH:MM-HH:MM` in UTC in which repositories may be pruned; empty for any time.
+    """
 
     persistent_volume_provider: CloudProvider | None = None
     backup_storage_provider: StorageProvider | None = None
@@ -260,6 +286,8 @@ class Config(Object, frozen=True, kw_only=True):
     pod_volume_operation_timeout: str = ""
     resource_priorities: tuple[str, ...] | None = None
     restore_only_mode: bool = False
+    deletions_frozen: str = ""
+    maintenance_window: str = ""
 
 
 class DownloadTarget(ApiStruct, frozen=True, kw_only=True):
@@ -303,9 +331,16 @@ class DownloadRequest(Object, frozen=True, kw_only=True):
 
 
 class DeleteBackupRequestSpec(ApiStruct, frozen=True, kw_only=True):
-    """Which backup."""
+    """Which backup.
+
+    Attributes:
+        backup_uid: The Backup object that is meant; empty for whichever has the name, as in 0.9.
+        force: Go on where a repository or the bucket is missing; what could not be deleted is in the errors.
+    """
 
     backup_name: str = ""
+    backup_uid: str = msgspec.field(default="", name="backupUID")
+    force: bool = False
 
 
 class DeleteBackupRequestStatus(ApiStruct, frozen=True, kw_only=True):
@@ -313,6 +348,9 @@ class DeleteBackupRequestStatus(ApiStruct, frozen=True, kw_only=True):
 
     phase: str = ""
     errors: tuple[str, ...] | None = None
+    reason: str = ""
+    message: str = ""
+    completion_timestamp: datetime.datetime | None = None
 
 
 class DeleteBackupRequest(Object, frozen=True, kw_only=True):

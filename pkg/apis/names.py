@@ -31,6 +31,12 @@ PRE_HOOK_PREFIXES = ("pre.hook.backup.ark.heptio.com/", "hook.backup.ark.heptio.
 POST_HOOK_PREFIXES = ("post.hook.backup.ark.heptio.com/",)
 IMPORTED_ANNOTATION = "ark.heptio.com/imported"
 GENERATED_ANNOTATION = "ark.heptio.com/generated"
+POST_RESTORE_HOOK_PREFIX = "post.hook.restore.ark.heptio.com/"
+PINNED_ANNOTATION = "ark.heptio.com/pinned"  # on a Backup: never deleted by age; the value says why
+DELETION_CONFIRMED_ANNOTATION = "ark.heptio.com/deletion-confirmed"  # on a Schedule: a held mass deletion may go on
+ADOPT_ANNOTATION = "ark.heptio.com/adopt-cluster"  # on Config: the foreign cluster whose backups become ours
+ADOPTED_ANNOTATION = "ark.heptio.com/adopted"  # on an imported Backup: since when it counts as ours
+SOURCE_CLUSTER_ANNOTATION = "ark.heptio.com/source-cluster"  # on an imported Backup: who made it
 SCHEMA_HASH_ANNOTATION = "ark.heptio.com/schema-hash"
 MIRROR_POD_ANNOTATION = "kubernetes.io/config.mirror"
 
@@ -41,7 +47,11 @@ RESTIC_HOST = "ark"
 RESTIC_DAEMONSET = "restic"
 AGENT_POD_LABEL = ("name", "restic")
 
+RECOVERY_KIT_CONDITION = "RecoveryKitUnverified"
+RECOVERY_KIT_VERIFIED_ANNOTATION = "ark.heptio.com/recovery-kit-verified"  # on the Secret: digest of what was verified
+
 # Restore helper
+HELPER_CONFIG_LABEL = ("ark.heptio.com/plugin-config", "restic-restore")  # ConfigMap with image and resources
 RESTIC_WAIT_CONTAINER = "restic-wait"
 MARKER_VOLUME = "ark-restore"
 MARKER_MOUNT_PATH = "/ark-restore"

@@ -52,6 +52,14 @@ class RequestPhase(StrEnum):
     PROCESSED = "Processed"
 
 
+class SchedulePhase(StrEnum):
+    """Phases of a Schedule, as in 0.9."""
+
+    NEW = "New"
+    ENABLED = "Enabled"
+    FAILED_VALIDATION = "FailedValidation"
+
+
 class Effect(StrEnum):
     """What a reason does to the phase of the backup."""
 
@@ -108,6 +116,18 @@ class Reason(StrEnum):
     VOLUMES_MISSING = "VolumesMissing"
     POD_EXISTS = "PodExists"
     TARGET_UNUSABLE = "TargetUnusable"
+    HOOK_FAILED = "HookFailed"
+    SUSPICIOUS_SHRINK = "SuspiciousShrink"
+    NAMESPACE_TERMINATING = "NamespaceTerminating"
+    # deletion and schedules
+    EXPIRATION_HELD = "ExpirationHeld"
+    DELETIONS_FROZEN = "DeletionsFrozen"
+    MASS_DELETION_HELD = "MassDeletionHeld"
+    BACKUP_IN_PROGRESS = "BackupInProgress"
+    RESTORE_ONLY = "RestoreOnly"
+    OVERLAP = "Overlap"
+    MISSED = "Missed"
+    PAUSED = "Paused"
 
 
 _BY_NAME: dict[Reason, Effect] = {

@@ -173,6 +173,18 @@ class ResticRepositorySpec(ApiStruct, frozen=True, kw_only=True):
     initialize: bool = False
 
 
+class MaintenanceRun(ApiStruct, frozen=True, kw_only=True):
+    """One Job that worked on a repository: `forget`, `prune` or `check`."""
+
+    verb: str = ""
+    job: str = ""
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    start_timestamp: datetime.datetime | None = None
+    completion_timestamp: datetime.datetime | None = None
+
+
 class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     """Whether it can be used.
 
@@ -180,6 +192,10 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
         repository_id: Its id, pinned when it was first opened; never replaced by itself.
         password_generation: Which key of the password Secret opens it.
         cluster_id: UID of kube-system of the cluster that made it.
+        pending_forget: Full ids of snapshots whose backups were deleted; forgotten in batches.
+        maintenance: The last five runs, the newest first.
+        last_prune_time: When unused data was removed last.
+        last_check_time: When the structure was verified last.
     """
 
     phase: str = ""
@@ -190,6 +206,10 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     password_generation: int = 0
     cluster_id: str = msgspec.field(default="", name="clusterID")
     checked_at: datetime.datetime | None = None
+    pending_forget: tuple[str, ...] | None = None
+    maintenance: tuple[MaintenanceRun, ...] | None = None
+    last_prune_time: datetime.datetime | None = None
+    last_check_time: datetime.datetime | None = None
 
 
 class ResticRepository(Object, frozen=True, kw_only=True):

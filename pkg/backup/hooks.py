@@ -12,9 +12,9 @@ from enum import Enum
 
 import msgspec
 
-from pkg.apis.ark import BackupHooks, BackupResourceHook, BackupResourceHookSpec, ExecHook
 from pkg.apis.core import Pod
 from pkg.apis.duration import parse_duration
+from pkg.apis.hooks import BackupHooks, BackupResourceHook, BackupResourceHookSpec, ExecHook
 from pkg.apis.label_selector import matches
 from pkg.apis.names import POST_HOOK_PREFIXES, PRE_HOOK_PREFIXES
 from pkg.backup.includes import includes

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pkg.apis.ark import BackupHooks
 from pkg.apis.core import PersistentVolume, PersistentVolumeClaim, Pod, Volume
+from pkg.apis.hooks import BackupHooks
 from pkg.apis.reasons import Reason
 from pkg.backup.hooks import hooked
 from pkg.backup.spool import Item

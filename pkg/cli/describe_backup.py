@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pkg.apis.ark import Backup, BackupHooks, BackupResourceHookSpec, DeleteBackupRequest
+from pkg.apis.ark import Backup, DeleteBackupRequest
+from pkg.apis.hooks import BackupHooks, BackupResourceHookSpec
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import BACKUP_NAME_LABEL, BACKUP_UID_LABEL
 from pkg.apis.volumes import PodVolumeBackup

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pkg.apis.ark import BackupHooks
 from pkg.apis.core import Pod
+from pkg.apis.hooks import BackupHooks
 from pkg.backup.hooks import Hook, When, hooked, pod_hooks
 
 PRE, LEGACY, POST = (
