@@ -52,6 +52,19 @@ def preparations(tier: str) -> list[list[str]]:
     return [] if tier == "unit" else steps
 
 
+def arrangement(tier: str) -> list[str]:
+    """How pytest goes through a tier's tests.
+
+    Tiers with servers share them for a whole run, and a node that one file adds would take another file's pods: files
+    are gone through in order. The control plane's tests mostly wait, so two workers take a file each and have servers
+    of their own, unless all share a cluster that exists already.
+    """
+    if tier == "unit":
+        return []
+    shared = tier == "cluster" or os.environ.get("ARK_TEST_EXISTING_CLUSTER") == "1"
+    return ["-p", "no:randomly", *([] if shared else ["-n", "2", "--dist", "loadfile"])]
+
+
 def run_tier(tier: str) -> Outcome:
     """Prepare one tier and run its tests."""
     excuse = tiers.why_not(
@@ -68,9 +81,7 @@ def run_tier(tier: str) -> Outcome:
     report = ROOT / "build" / f"junit-{tier}.xml"
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
-    # Tiers with servers share them for a whole run, and a node that one file adds would take another file's pods.
-    order = [] if tier == "unit" else ["-p", "no:randomly"]
-    status = run([sys.executable, "-m", "pytest", f"test/{tier}", *order, f"--junit-xml={report}"])
+    status = run([sys.executable, "-m", "pytest", f"test/{tier}", *arrangement(tier), f"--junit-xml={report}"])
     return tiers.outcome_of(tier, report, status)
 
 
