@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from pkg.testing.assets import binary
+from pkg.testing.minio_sts import assume_role
 from pkg.testing.ports import free_port
 from pkg.testing.processes import Process, wait_until
 
@@ -105,6 +106,13 @@ class Minio:
             f"[default]\naws_access_key_id = {self.access_key}\naws_secret_access_key = {self.secret_key}\n"
         )
         return path
+
+    def restricted_credentials(self, policy: object, path: Path) -> Path:
+        """Write credentials that may do no more than an AWS policy allows, as an INI file; returns its path.
+
+        The server must run; the credentials last for some hours.
+        """
+        return assume_role(self.endpoint, self.access_key, self.secret_key, policy).write(path)
 
     def __enter__(self) -> Self:
         return self.start()
