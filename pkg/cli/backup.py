@@ -9,6 +9,7 @@ import click
 from pkg.apis.ark import Backup
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import TERMINAL_PHASES
+from pkg.cli.backup_options import backup_options, backup_spec, kept_text
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, cluster_options, switch
 from pkg.cli.requests import (
@@ -16,9 +17,6 @@ from pkg.cli.requests import (
     label_map,
     list_options,
     output_option,
-    present,
-    scope_options,
-    scope_spec,
     wait_options,
 )
 
@@ -27,25 +25,14 @@ HINT = "Run `ark backup describe {name}` for more details."
 
 @click.command("create", cls=ArkCommand, help="Create a backup.")
 @click.argument("name")
-@click.option("--ttl", type=Seconds(), default="720h0m0s", show_default=True, help="How long it is kept; 0 for ever.")
-@scope_options
-@switch("--snapshot-volumes", help_text="Take cloud disk snapshots of PersistentVolumes (Ark 0.9; not acted on).")
-@switch("--default-volumes-to-restic", help_text="Take every pod volume, not only the annotated ones.")
-@switch("--tolerate-unread-files", default=False, help_text="Files that cannot be read only warn.")
+@backup_options
 @wait_options
 @click.pass_obj
 def create(flags: ClusterFlags, /, name: str, **options: object) -> int:
     """Creates a Backup and, on demand, waits for its end."""
-    spec = scope_spec(options)
-    spec["ttl"] = _ttl_text(options["ttl"])
-    spec |= present(
-        snapshotVolumes=options["snapshot_volumes"],
-        defaultVolumesToRestic=options["default_volumes_to_restic"],
-        tolerateUnreadFiles=options["tolerate_unread_files"] or None,
-    )
+    spec = backup_spec(options)
     obj: JsonObject = {"metadata": {"name": name, "labels": label_map(options)}, "spec": spec}
-    kept = "It is kept for ever." if spec["ttl"] == "0s" else f"It expires in {spec['ttl']}."
-    return created(flags, "backup", obj, options, after=f"{kept}\n{HINT.format(name=name)}")
+    return created(flags, "backup", obj, options, after=f"{kept_text(spec)}\n{HINT.format(name=name)}")
 
 
 @click.command("get", cls=ArkCommand, help="List backups.")
@@ -103,12 +90,6 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
         raise CliError(f'the log of backup "{name}" is there when it has ended; it is {phase} now')
     output = sys.stdout.buffer
     stream_text(connection, "BackupLog", name, output.write, timeout_seconds=timeout)
-
-
-def _ttl_text(seconds: object) -> str:
-    from pkg.apis.duration import format_duration
-
-    return format_duration(seconds) if isinstance(seconds, float) else str(seconds)
 
 
 command = cluster_options(click.Group("backup", help="Work with backups."))

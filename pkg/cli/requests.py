@@ -14,10 +14,10 @@ from pkg.apis.meta import Json, JsonObject
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ClusterFlags, CommaList, Output, Pairs, Seconds, switch
 from pkg.kube.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
-from pkg.kube.refs import BACKUPS, RESTORES
+from pkg.kube.refs import BACKUPS, RESTORES, SCHEDULES
 
 F = TypeVar("F", bound=Callable[..., object])
-_KINDS = {"backup": BACKUPS, "restore": RESTORES}
+_KINDS = {"backup": BACKUPS, "restore": RESTORES, "schedule": SCHEDULES}
 
 
 def scope_options(function: F) -> F:
@@ -36,10 +36,20 @@ def scope_options(function: F) -> F:
     return _apply(function, options)
 
 
-def wait_options(function: F) -> F:
-    """The flags that say what happens after the creation."""
+def print_options(function: F) -> F:
+    """The flags that show the new object and do not create it."""
     options = (
         click.option("-o", "--output", type=Output(), default=None, help="Print the object and do not create it."),
+        click.option("--label-columns", type=CommaList(), default="", help="With -o table: labels to show as columns."),
+        switch("--show-labels", default=False, help_text="With -o table: show all labels in the last column."),
+    )
+    return _apply(function, options)
+
+
+def wait_options(function: F) -> F:
+    """The flags that say what happens after the creation, those of `print_options` among them."""
+    options = (
+        print_options,
         switch("-w", "--wait", default=False, help_text="Wait for the end; the exit code tells the phase."),
         click.option("--timeout", type=Seconds(), default="0", help="With --wait: give up waiting (exit code 124)."),
     )
@@ -94,7 +104,15 @@ def label_map(options: Mapping[str, object]) -> JsonObject:
 
 
 def created(flags: ClusterFlags, kind: str, obj: JsonObject, options: Mapping[str, object], *, after: str) -> int:
-    """Sends an object, or prints it when an output format is given; returns the exit code."""
+    """Sends a backup, restore or schedule, or prints it when an output format is given; returns the exit code.
+
+    Args:
+        flags: The cluster.
+        kind: `backup`, `restore` or `schedule`.
+        obj: Its metadata and spec.
+        options: The command's, with those of `wait_options` or `print_options`.
+        after: What is said when it is created.
+    """
     from pkg.cli.output import encoded, not_installed
 
     ref = _KINDS[kind]
@@ -114,8 +132,9 @@ def created(flags: ClusterFlags, kind: str, obj: JsonObject, options: Mapping[st
         raise not_installed(ref) from error
     except (InvalidError, ForbiddenError) as error:
         raise CliError(f'{kind} "{name}" is refused: {error}') from error
-    click.echo(f'{ref.kind} request "{name}" submitted successfully.\n{after}')
-    if options["wait"] is not True:
+    verb = "created" if kind == "schedule" else "submitted"
+    click.echo(f'{ref.kind}{"" if kind == "schedule" else " request"} "{name}" {verb} successfully.\n{after}')
+    if options.get("wait") is not True:
         return 0
     from pkg.cli.wait import wait_for_end
 

@@ -49,6 +49,7 @@ def test_a_backup_of_everything(ark: Ark, api: FakeApi) -> None:
         pytest.param(["--snapshot-volumes=false"], {"snapshotVolumes": False}, id="a boolean that is false"),
         pytest.param(["--include-cluster-resources=true"], {"includeClusterResources": True}, id="cluster resources"),
         pytest.param(["--default-volumes-to-restic"], {"defaultVolumesToRestic": True}, id="all volumes"),
+        pytest.param(["--max-freeze", "90s"], {"maxFreeze": "1m30s"}, id="the longest freeze"),
         pytest.param(["--tolerate-unread-files"], {"tolerateUnreadFiles": True}, id="unread files"),
     ],
 )
@@ -101,6 +102,8 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(ark: Ark, api: FakeApi) 
     [
         pytest.param(["backup", "create"], id="a missing name"),
         pytest.param(["backup", "create", "b1", "--ttl", "soon"], id="a duration that is none"),
+        pytest.param(["backup", "create", "b1", "--ttl=-1h"], id="a time to live that is negative"),
+        pytest.param(["backup", "create", "b1", "--max-freeze=-1s"], id="a freeze that is negative"),
         pytest.param(["backup", "create", "b1", "--nonsense"], id="an unknown flag"),
         pytest.param(["backup", "create", "b1", "--labels", "x"], id="a label without a value"),
         pytest.param(["backup", "create", "b1", "-l", "a in"], id="a selector that is none"),
