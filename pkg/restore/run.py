@@ -31,9 +31,12 @@ from pkg.restore.podvolumes import with_restic_wait
 from pkg.restore.preparation import Prepared
 from pkg.restore.refusals import is_of_pod, refusal_of
 from pkg.restore.results import Results
+from pkg.restore.side_by_side import SideBySide
 from pkg.restore.volume_wait import POLL_SECONDS, VolumeWait
 from pkg.volumes.naming import label_value
 
+ONE_BY_ONE = frozenset({CRDS, CLAIMS, PODS, "persistentvolumes"})
+"""Kinds whose objects look at what became of the one before."""
 _PRESENT = (Outcome.CREATED, Outcome.OWN)
 
 
@@ -65,6 +68,7 @@ class Run:
         self._labels = own_labels(job)
         self._done = 0
         self._pumped_at = job.clock.monotonic()
+        self._side_by_side: SideBySide[ItemResult] = SideBySide()
         self._definitions: list[str] = []
         self._new_claims: dict[tuple[str, str], str] = {}
         self._found_claims: set[tuple[str, str]] = set()
@@ -82,15 +86,18 @@ class Run:
             RestoreInterruptedError: the token was cancelled.
         """
         previous = ""
-        for entry in self._prepared.entries:
-            if self._stop.cancelled:
-                raise RestoreInterruptedError(self._stop.reason)
-            if previous == CRDS != entry.group_resource:
-                self._wait_for_definitions()
-            previous = entry.group_resource
-            self._restore(entry)
-            self._done += 1
-            self._pump_sometimes()
+        with self._side_by_side as side_by_side:
+            for entry in self._prepared.entries:
+                if self._stop.cancelled:
+                    raise RestoreInterruptedError(self._stop.reason)
+                if previous != entry.group_resource:
+                    side_by_side.finish()  # kinds come one after the other
+                if previous == CRDS != entry.group_resource:
+                    self._wait_for_definitions()
+                previous = entry.group_resource
+                self._restore(entry)
+                self._pump_sometimes()
+            side_by_side.finish()
         self._report_empty_claims()
 
     def report_progress(self) -> None:
@@ -105,24 +112,30 @@ class Run:
             self.report_progress()
 
     def _restore(self, entry: Entry) -> None:
+        if not self._start(entry):
+            self._done += 1
+
+    def _start(self, entry: Entry) -> bool:
+        """Begins with an object; returns whether it goes on beside the next ones."""
         target = self._prepared.facts.target(entry.namespace) if entry.namespace else ""
         try:
             obj = self._prepared.archive.read(entry)
         except BackupDamagedError as error:
             self._error(entry, target, str(error))
-            return
+            return False
         if not self._is_selected(entry, obj):
-            return
+            return False
         refusal = refusal_of(obj, entry, self._prepared.facts)
         if refusal:
             self._log.info("Object left out", resource=entry.group_resource, key=entry.key, reason=refusal)
-            return
+            return False
         ref = served(self._discovery, entry, obj)
         if ref is None:
             version, kind = text_at(obj, "apiVersion"), text_at(obj, "kind")
             self._error(entry, target, f"the cluster does not serve {version} {kind}")
         elif self._has_namespace(entry, target):
-            self._create(entry, {**obj, "apiVersion": ref.api_version}, ref, target)
+            return self._create(entry, {**obj, "apiVersion": ref.api_version}, ref, target)
+        return False
 
     def _is_selected(self, entry: Entry, obj: JsonObject) -> bool:
         """A claim comes with the pod that needs it: without it the pod would wait for ever."""
@@ -137,22 +150,23 @@ class Run:
             self._log.error("Namespace unusable", namespace=target, error=problem)
         return not problem
 
-    def _create(self, entry: Entry, obj: JsonObject, ref: ResourceRef, target: str) -> None:
+    def _create(self, entry: Entry, obj: JsonObject, ref: ResourceRef, target: str) -> bool:
         facts = self._prepared.facts
         original = restored(obj, entry, facts)
         volumes = self._prepared.captures.of_pod(obj) if entry.group_resource == PODS else ()
         if self._is_in_use(entry, target, volumes):
-            return
+            return False
         wanted = labelled(original, namespace=target, labels=self._labels)
         uid, image = self._job.restore.metadata.uid, self._job.helper_image
-        result = restore_item(
-            self._api,
-            ref,
-            wanted=with_restic_wait(wanted, volumes, restore_uid=uid, image=image),
-            original=original,
-            entry=entry,
-            facts=facts,
-        )
+        wanted = with_restic_wait(wanted, volumes, restore_uid=uid, image=image)
+
+        def restore() -> ItemResult:
+            return restore_item(self._api, ref, wanted=wanted, original=original, entry=entry, facts=facts)
+
+        if entry.group_resource not in ONE_BY_ONE:
+            self._side_by_side.start(restore, lambda result: self._record_done(entry, target, result))
+            return True
+        result = restore()
         self._record(entry, target, result)
         if entry.group_resource == CLAIMS:
             self._record_claim(entry, target, result, was_bound=bool(text_at(obj, "spec", "volumeName")))
@@ -161,6 +175,7 @@ class Run:
         if entry.group_resource == PODS and result.outcome in _PRESENT:
             for text in self._prepared.captures.lacking.get((entry.namespace, entry.name), ()):
                 self._results.warnings.about(target, f"{about(entry, target)}: {text}")
+        return False
 
     def _is_in_use(self, entry: Entry, target: str, volumes: Sequence[PodVolume]) -> bool:
         claims = {volume.claim for volume in volumes if volume.claim and self._was_there((target, volume.claim))}
@@ -173,6 +188,10 @@ class Run:
             self._results.volumes_failed += 1
             self._error(entry, target, text)
         return bool(text)
+
+    def _record_done(self, entry: Entry, target: str, result: ItemResult) -> None:
+        self._record(entry, target, result)
+        self._done += 1
 
     def _record(self, entry: Entry, target: str, result: ItemResult) -> None:
         if result.outcome is Outcome.FAILED:
