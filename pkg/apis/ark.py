@@ -183,6 +183,7 @@ class RestoreStatus(ApiStruct, frozen=True, kw_only=True):
 
     Attributes:
         results_config_map: The ConfigMap with results and the end of the log, where the store must not be written to.
+        backup_name: The backup that is restored, where the spec names a schedule.
     """
 
     phase: str = ""
@@ -198,6 +199,7 @@ class RestoreStatus(ApiStruct, frozen=True, kw_only=True):
     progress: ItemProgress | None = None
     volumes: VolumeCounts | None = None
     results_config_map: str = ""
+    backup_name: str = ""
     conditions: tuple[Condition, ...] | None = None
 
 
@@ -206,6 +208,11 @@ class Restore(Object, frozen=True, kw_only=True):
 
     spec: RestoreSpec = RestoreSpec()
     status: RestoreStatus = RestoreStatus()
+
+    @property
+    def backup_name(self) -> str:
+        """The backup that is restored: the named one, or the one that was found for the named schedule."""
+        return self.spec.backup_name or self.status.backup_name
 
 
 class ScheduleSpec(ApiStruct, frozen=True, kw_only=True):

@@ -55,6 +55,13 @@ HELPER_CONFIG_LABEL = ("ark.heptio.com/plugin-config", "restic-restore")  # Conf
 RESTIC_WAIT_CONTAINER = "restic-wait"
 MARKER_VOLUME = "ark-restore"
 MARKER_MOUNT_PATH = "/ark-restore"
+GIVEN_UP_VOLUME = "ark-restore-given-up"  # shows restic-wait the annotation below
+GIVEN_UP_MOUNT_PATH = "/ark-restore-given-up"
+RESTORE_ANNOTATION_PREFIX = "restore.ark.heptio.com/"  # on restored pods; goes at the next restore
+GIVEN_UP_ANNOTATION = RESTORE_ANNOTATION_PREFIX + "given-up"  # volumes that no agent will fill, as JSON
+HOOKS_RUN_ANNOTATION = RESTORE_ANNOTATION_PREFIX + "hooks-run"  # how many post-restore hooks ended, as JSON
+STORAGE_CLASS_CONFIG_LABEL = (HELPER_CONFIG_LABEL[0], "change-storage-class")  # ConfigMap: old class to new one
+IMAGE_CONFIG_LABEL = (HELPER_CONFIG_LABEL[0], "change-image-name")  # ConfigMap: image prefixes, `old,new` each
 
 # Names that a backup must not have, because its prefix in the bucket would be something else's.
 RESERVED_BACKUP_NAMES = frozenset({"restic", "backups", "restores", "metadata"})

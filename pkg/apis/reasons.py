@@ -119,6 +119,7 @@ class Reason(StrEnum):
     HOOK_FAILED = "HookFailed"
     SUSPICIOUS_SHRINK = "SuspiciousShrink"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
+    SCRATCH_FULL = "ScratchFull"
     # deletion and schedules
     EXPIRATION_HELD = "ExpirationHeld"
     DELETIONS_FROZEN = "DeletionsFrozen"
