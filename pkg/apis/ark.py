@@ -71,6 +71,7 @@ class VolumeEntry(ApiStruct, frozen=True, kw_only=True):
     reason: str = ""
     message: str = ""
     snapshot_id: str = msgspec.field(default="", name="snapshotID")
+    excludes: tuple[str, ...] | None = None
 
 
 class VolumeCounts(ApiStruct, frozen=True, kw_only=True):

@@ -92,6 +92,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "OutOfMemory"
     POD_DELETED = "PodDeleted"
     FREEZE_EXCEEDED = "FreezeExceeded"
+    THAWED = "Thawed"
     CANCELED = "Canceled"
     BACKEND_UNREACHABLE = "BackendUnreachable"
     WRONG_PASSWORD = "WrongPassword"
@@ -129,6 +130,13 @@ class Reason(StrEnum):
     OVERLAP = "Overlap"
     MISSED = "Missed"
     PAUSED = "Paused"
+    # maintenance of repositories
+    REPOSITORY_DAMAGED = "RepositoryDamaged"
+    STORAGE_CLASS_REFUSED = "StorageClassRefused"
+    MEMORY_LIMIT_TOO_LOW = "MemoryLimitTooLow"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    RETAINED_BY_STORE = "RetainedByStore"
+    GAVE_WAY = "GaveWay"
 
 
 _BY_NAME: dict[Reason, Effect] = {
@@ -142,6 +150,7 @@ _BY_NAME: dict[Reason, Effect] = {
     Reason.NO_POD: Effect.RECORDED,
     Reason.NOT_MOUNTED: Effect.PARTIALLY_FAILED,
     Reason.EXCLUDED: Effect.RECORDED,
+    Reason.SUSPICIOUS_SHRINK: Effect.WARNING,
 }
 _BY_DEFAULT: dict[Reason, Effect] = {
     Reason.NOT_SELECTED: Effect.RECORDED,
@@ -153,6 +162,7 @@ _BY_DEFAULT: dict[Reason, Effect] = {
     Reason.NO_POD: Effect.WARNING,
     Reason.NOT_MOUNTED: Effect.WARNING,
     Reason.EXCLUDED: Effect.RECORDED,
+    Reason.SUSPICIOUS_SHRINK: Effect.WARNING,
 }
 
 

@@ -60,6 +60,7 @@ class PodVolumeBackupSpec(ApiStruct, frozen=True, kw_only=True):
         repository: Name of the ResticRepository; empty in objects of 0.9.
         parent_snapshot_id: Full id of the snapshot to compare with, chosen by the server.
         hold: The agent takes a slot and waits until this is false.
+        cancel_reason: Why it is canceled, where nobody asked for it: FreezeExceeded, HookFailed or Thawed.
     """
 
     node: str = ""
@@ -73,6 +74,7 @@ class PodVolumeBackupSpec(ApiStruct, frozen=True, kw_only=True):
     excludes: tuple[str, ...] | None = None
     hold: bool = False
     cancel: bool = False
+    cancel_reason: str = ""
 
 
 class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
@@ -174,7 +176,7 @@ class ResticRepositorySpec(ApiStruct, frozen=True, kw_only=True):
 
 
 class MaintenanceRun(ApiStruct, frozen=True, kw_only=True):
-    """One Job that worked on a repository: `forget`, `prune` or `check`."""
+    """One Job that worked on a repository, or the reason why none was started; `verb` is such as `forget,prune`."""
 
     verb: str = ""
     job: str = ""
@@ -194,6 +196,9 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
         cluster_id: UID of kube-system of the cluster that made it.
         pending_forget: Full ids of snapshots whose backups were deleted; forgotten in batches.
         maintenance: The last five runs, the newest first.
+        maintenance_runs: How many runs were recorded; the next Job is named after it.
+        maintenance_request: The last `ark restic repo maintain` that was carried out.
+        last_forget_time: When queued snapshots were forgotten last.
         last_prune_time: When unused data was removed last.
         last_check_time: When the structure was verified last.
     """
@@ -208,6 +213,9 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     checked_at: datetime.datetime | None = None
     pending_forget: tuple[str, ...] | None = None
     maintenance: tuple[MaintenanceRun, ...] | None = None
+    maintenance_runs: int = 0
+    maintenance_request: str = ""
+    last_forget_time: datetime.datetime | None = None
     last_prune_time: datetime.datetime | None = None
     last_check_time: datetime.datetime | None = None
 

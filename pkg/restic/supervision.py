@@ -23,7 +23,15 @@ from pkg.restic.progress import ProgressWatch
 
 SHUTDOWN_GRACE_SECONDS = 75.0  # restic needs 60 s to give its lock back on a dead store
 CANCEL_GRACE_SECONDS = 20.0
-_HURRIED = frozenset({Reason.CANCELED, Reason.POD_DELETED, Reason.FREEZE_EXCEEDED, Reason.OUT_OF_MEMORY})
+_HURRIED = frozenset(
+    {
+        Reason.CANCELED,
+        Reason.POD_DELETED,
+        Reason.FREEZE_EXCEEDED,
+        Reason.THAWED,
+        Reason.OUT_OF_MEMORY,
+    }
+)
 _KEPT_ITEM_ERRORS = 20
 _KEPT_MESSAGES = 100
 _LONGEST_WAIT_SECONDS = 5.0

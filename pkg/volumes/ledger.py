@@ -44,6 +44,9 @@ class LedgerEntry(ApiStruct, frozen=True, kw_only=True):
         repository: Name of the ResticRepository.
         root: Metadata of the volume's root directory, for the restore.
         parent: Full id of the snapshot it was compared with.
+        parent_backup: The backup that made that snapshot; with SuspiciousShrink it is the one to keep.
+        parent_bytes: How large the volume was then.
+        frozen_seconds: How long its pod was between its hooks; 0 for a pod without.
     """
 
     namespace: str = ""
@@ -66,6 +69,9 @@ class LedgerEntry(ApiStruct, frozen=True, kw_only=True):
     repo_identifier: str = ""
     snapshot_id: str = msgspec.field(default="", name="snapshotID")
     parent: str = ""
+    parent_backup: str = ""
+    parent_bytes: int = 0
+    frozen_seconds: int = 0
     bytes: int = 0
     bytes_added: int = 0
     files: int = 0
@@ -182,4 +188,5 @@ def _status_entry(entry: LedgerEntry) -> VolumeEntry:
         reason=entry.reason,
         message=entry.message,
         snapshot_id=entry.snapshot_id,
+        excludes=entry.excludes,
     )
