@@ -50,6 +50,14 @@ AGENT_POD_LABEL = ("name", "restic")
 RECOVERY_KIT_CONDITION = "RecoveryKitUnverified"
 RECOVERY_KIT_VERIFIED_ANNOTATION = "ark.heptio.com/recovery-kit-verified"  # on the Secret: digest of what was verified
 
+# Maintenance Jobs
+MAINTENANCE_ACCOUNT = "ark-maintenance"
+MAINTENANCE_LABEL = ("ark.heptio.com/component", "maintenance")
+REPOSITORY_LABEL = "ark.heptio.com/repository"
+MAINTENANCE_CONFIG_LABEL = ("ark.heptio.com/plugin-config", "maintenance")  # ConfigMap with resources and placement
+MAINTAIN_ANNOTATION = "ark.heptio.com/maintain"  # on a ResticRepository: verbs asked for, and when
+ORPHANS_CONFIG_MAP = "ark-orphans"
+
 # Restore helper
 HELPER_CONFIG_LABEL = ("ark.heptio.com/plugin-config", "restic-restore")  # ConfigMap with image and resources
 RESTIC_WAIT_CONTAINER = "restic-wait"

@@ -7,7 +7,8 @@ captured as one marker file from standard input, which no restore ever writes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pkg.apis.names import RESTIC_HOST
@@ -15,9 +16,12 @@ from pkg.apis.names import RESTIC_HOST
 EMPTY_MARKER = ".ark-empty-volume"
 # Never worth a backup: the file system's own, and snapshots that a server shows inside the volume (operators.md 27).
 ALWAYS_EXCLUDED = ("/lost+found", "/.snapshot", "/.zfs/snapshot")
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
 _GLOB_CHARACTERS = "\\*?["
 # 0.19.1 repeats a refused, unreachable or missing backend for 15 minutes before it says so.
 _OPEN_SECONDS, _LIST_SECONDS, _LOCAL_SECONDS = 60.0, 300.0, 10.0
+# These report no progress, and a prune that repacks takes hours; the Job that runs them has the last word.
+_MAINTENANCE_SECONDS = 4 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +125,62 @@ def snapshots(*, tags: Mapping[str, str], no_lock: bool = False, options: tuple[
     return Command(verb="snapshots", arguments=arguments, answer_seconds=_LIST_SECONDS)
 
 
+def forget(snapshot_ids: Sequence[str], *, options: tuple[str, ...] = (), lock_wait_seconds: int = 0) -> Command:
+    """Removes exactly these snapshots, never by a policy; needs the repository for itself.
+
+    Raises:
+        ValueError: An id has not all its 64 digits, or there is none: without one restic would apply a policy.
+    """
+    if not snapshot_ids or not all(_FULL_ID.fullmatch(one) for one in snapshot_ids):
+        raise ValueError(f"only full snapshot ids are forgotten, not {list(snapshot_ids)[:5]}")
+    arguments = (*_start("forget", options, lock_wait_seconds=lock_wait_seconds), *snapshot_ids)
+    return _maintenance("forget", arguments, lock_wait_seconds)
+
+
+def prune(
+    *,
+    max_unused: str,
+    max_repack_size: str,
+    repack_cacheable_only: bool = False,
+    options: tuple[str, ...] = (),
+    lock_wait_seconds: int = 0,
+) -> Command:
+    """Removes data that no snapshot needs; needs the repository for itself."""
+    arguments = (
+        *_start("prune", options, lock_wait_seconds=lock_wait_seconds),
+        *("--max-unused", max_unused, "--max-repack-size", max_repack_size),
+        *(("--repack-cacheable-only",) if repack_cacheable_only else ()),
+    )
+    return _maintenance("prune", arguments, lock_wait_seconds)
+
+
+def check(*, options: tuple[str, ...] = (), lock_wait_seconds: int = 0) -> Command:
+    """Verifies the repository's structure, not its data; needs the repository for itself."""
+    arguments = _start("check", options, lock_wait_seconds=lock_wait_seconds)
+    return _maintenance("check", arguments, lock_wait_seconds)
+
+
+def list_locks(*, options: tuple[str, ...] = ()) -> Command:
+    """Lists the ids of the locks; takes none."""
+    verb, *rest = _start("list", options, no_lock=True)
+    return Command(verb="list locks", arguments=(verb, "locks", *rest), answer_seconds=_LIST_SECONDS)
+
+
+def cat_lock(lock_id: str, *, options: tuple[str, ...] = ()) -> Command:
+    """Reads one lock; takes none."""
+    verb, *rest = _start("cat", options, no_lock=True)
+    return Command(verb="cat lock", arguments=(verb, "lock", lock_id, *rest), answer_seconds=_OPEN_SECONDS)
+
+
 def version() -> Command:
     """Asks restic for its version; touches no repository."""
     return Command(verb="version", arguments=("version", "--json"), answer_seconds=_LOCAL_SECONDS)
+
+
+def _maintenance(verb: str, arguments: tuple[str, ...], lock_wait_seconds: int) -> Command:
+    return Command(
+        verb=verb, arguments=arguments, lock_wait_seconds=lock_wait_seconds, answer_seconds=_MAINTENANCE_SECONDS
+    )
 
 
 def _start(

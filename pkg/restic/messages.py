@@ -32,7 +32,11 @@ class Status(_Message, frozen=True, kw_only=True, tag="status"):
 
 
 class Summary(_Message, frozen=True, kw_only=True, tag="summary"):
-    """The last line of a backup that made a snapshot, or of a restore (which does not mean that it succeeded)."""
+    """The last line of a backup that made a snapshot, of a restore (which does not mean that it succeeded), of a check.
+
+    Attributes:
+        num_errors: What a check found; `broken_packs` are ids of files whose content is damaged.
+    """
 
     snapshot_id: str = ""
     total_files_processed: int = 0
@@ -44,6 +48,10 @@ class Summary(_Message, frozen=True, kw_only=True, tag="summary"):
     files_restored: int = 0
     total_bytes: int = 0
     bytes_restored: int = 0
+    num_errors: int = 0
+    broken_packs: tuple[str, ...] | None = None
+    suggest_repair_index: bool = False
+    suggest_prune: bool = False
 
 
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +107,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     paths: tuple[str, ...] | None = None
     summary: Summary | None = None
+
+    def tag(self, key: str) -> str:
+        """The value of a tag `key=value`; empty when there is none."""
+        start = f"{key}="
+        return next((tag.removeprefix(start) for tag in self.tags or () if tag.startswith(start)), "")
 
 
 def decode_line(line: bytes) -> Message | None:

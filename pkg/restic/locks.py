@@ -1,0 +1,70 @@
+"""The locks of a repository, read without taking one; nothing here removes any."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+import msgspec
+
+from pkg.kube.stop import StopToken
+from pkg.restic import command
+from pkg.restic.classify import error_from
+from pkg.restic.environment import ResticEnvironment
+from pkg.restic.errors import SnapshotMissingError
+from pkg.restic.repository import unexpected_answer
+from pkg.restic.runner import ResticRunner
+
+MANY = 100
+
+
+class LockContent(msgspec.Struct, frozen=True, kw_only=True):
+    """A lock as restic writes it; refreshed every 5 minutes by a new file with a new time."""
+
+    time: datetime.datetime
+    exclusive: bool = False
+    hostname: str = ""
+    username: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A lock and its id; `content` is None for one that is gone or cannot be read."""
+
+    id: str
+    content: LockContent | None = None
+
+    def described(self, now: datetime.datetime) -> str:
+        """Who holds it, for a message."""
+        if self.content is None:
+            return f"{self.id[:8]} (unreadable)"
+        kind = "exclusive" if self.content.exclusive else "shared"
+        age = max(0, int((now - self.content.time).total_seconds()))
+        return f"{self.id[:8]}: {kind}, {self.content.hostname} pid {self.content.pid}, refreshed {age} s ago"
+
+
+def list_locks(runner: ResticRunner, environment: ResticEnvironment, stop: StopToken) -> list[Lock]:
+    """All locks of a repository, the first hundred with their content.
+
+    Raises:
+        ResticError: They cannot be read.
+    """
+    finished = runner.run(command.list_locks(options=environment.options), environment, stop)
+    if finished.exit_code:
+        raise error_from(finished)
+    ids = sorted({line.strip() for line in finished.stdout.decode(errors="replace").splitlines() if line.strip()})
+    return [_read(runner, environment, one, stop) for one in ids[:MANY]]
+
+
+def _read(runner: ResticRunner, environment: ResticEnvironment, lock_id: str, stop: StopToken) -> Lock:
+    finished = runner.run(command.cat_lock(lock_id, options=environment.options), environment, stop)
+    if finished.exit_code:
+        error = error_from(finished)
+        if isinstance(error, SnapshotMissingError) or "does not exist" in error.message or "no such" in error.message:
+            return Lock(id=lock_id)  # released between the two calls
+        raise error
+    try:
+        return Lock(id=lock_id, content=msgspec.json.decode(finished.stdout, type=LockContent))
+    except msgspec.DecodeError as error:
+        raise unexpected_answer(finished, "what is in a lock") from error

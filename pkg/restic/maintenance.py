@@ -1,0 +1,157 @@
+"""Forget, prune and check: the calls that need a repository for themselves.
+
+Snapshots are forgotten by their full ids and by nothing else, so no policy of restic's can take one that nobody
+named. What is already gone is as good as forgotten. Where the store keeps what it was told to delete (a retention of
+the bucket), a prune is complete as far as it can be, and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from pkg.apis.reasons import Reason
+from pkg.kube.stop import StopToken
+from pkg.restic import command
+from pkg.restic.classify import error_from
+from pkg.restic.environment import ResticEnvironment
+from pkg.restic.errors import ResticFailedError
+from pkg.restic.finished import Finished
+from pkg.restic.messages import Snapshot, Summary
+from pkg.restic.repository import unexpected_answer
+from pkg.restic.runner import ResticRunner
+
+LOCK_WAIT_SECONDS = 600  # a backup outranks housekeeping (operators.md, defaults)
+FORGET_BATCH = 500
+_TOTAL = re.compile(rb"^(?:total prune|this removes):\s+(?P<blobs>\d+) blobs / (?P<size>.+)$", re.MULTILINE)
+_RETENTION = re.compile(
+    r"WORM protected|object ?lock|retention ?(policy|period)|RetentionPolicyNotMet|BlobImmutable|immutab"
+    r"|legal hold|object is under active",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneLimits:
+    """How much a prune may rewrite.
+
+    Attributes:
+        max_unused: restic's `--max-unused`.
+        max_repack_size: restic's `--max-repack-size`.
+        cacheable_only: Rewrite only small metadata, for storage that is paid for by what is read.
+    """
+
+    max_unused: str = "10%"
+    max_repack_size: str = "20G"
+    cacheable_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneResult:
+    """A prune that came to its end.
+
+    Attributes:
+        removed: What it says it removed, such as `5 blobs / 2.862 MiB`; empty when it did not say.
+        retained: Why the store kept some of it; empty when it kept nothing.
+    """
+
+    removed: str = ""
+    retained: str = ""
+
+
+def list_snapshots(
+    runner: ResticRunner, environment: ResticEnvironment, stop: StopToken, tags: Mapping[str, str] | None = None
+) -> list[Snapshot]:
+    """The snapshots that have all these tags; takes no lock.
+
+    Raises:
+        ResticError: That cannot be told.
+    """
+    call = command.snapshots(tags=tags or {}, no_lock=True, options=environment.options)
+    finished = runner.run(call, environment, stop)
+    if finished.exit_code:
+        raise error_from(finished)
+    try:
+        return msgspec.json.decode(finished.stdout, type=list[Snapshot])
+    except msgspec.DecodeError as error:
+        raise unexpected_answer(finished, "its snapshots") from error
+
+
+def forget_snapshots(
+    runner: ResticRunner, environment: ResticEnvironment, snapshot_ids: Sequence[str], stop: StopToken
+) -> None:
+    """Forgets one batch of snapshots by their full ids.
+
+    Raises:
+        ResticError: Some may still be there.
+    """
+    call = command.forget(snapshot_ids, options=environment.options, lock_wait_seconds=LOCK_WAIT_SECONDS)
+    finished = runner.run(call, environment, stop)
+    if finished.exit_code:
+        raise error_from(finished)
+
+
+def prune_repository(
+    runner: ResticRunner, environment: ResticEnvironment, limits: PruneLimits, stop: StopToken
+) -> PruneResult:
+    """Removes what no snapshot needs.
+
+    Raises:
+        ResticError: It did not come to its end.
+    """
+    call = command.prune(
+        max_unused=limits.max_unused,
+        max_repack_size=limits.max_repack_size,
+        repack_cacheable_only=limits.cacheable_only,
+        options=environment.options,
+        lock_wait_seconds=LOCK_WAIT_SECONDS,
+    )
+    finished = runner.run(call, environment, stop)
+    retained = _retention(finished)
+    if finished.exit_code and not retained:
+        raise error_from(finished)
+    totals = [
+        f"{found['blobs'].decode()} blobs / {found['size'].decode()}" for found in _TOTAL.finditer(finished.stdout)
+    ]
+    return PruneResult(removed=totals[-1] if totals else "", retained=retained)
+
+
+def check_repository(runner: ResticRunner, environment: ResticEnvironment, stop: StopToken) -> None:
+    """Verifies the structure of a repository.
+
+    Raises:
+        ResticError: RepositoryDamaged where restic found errors, or it could not look.
+    """
+    call = command.check(options=environment.options, lock_wait_seconds=LOCK_WAIT_SECONDS)
+    finished = runner.run(call, environment, stop)
+    summary = finished.summary
+    if summary is not None and summary.num_errors:
+        raise _damaged(finished, summary)
+    if finished.exit_code:
+        raise error_from(finished)
+    if summary is None:
+        raise unexpected_answer(finished, "what it found")
+
+
+def _damaged(finished: Finished, summary: Summary) -> ResticFailedError:
+    packs = f", broken packs: {', '.join(summary.broken_packs[:3])}" if summary.broken_packs else ""
+    first = next((error.error.message for error in finished.item_errors), finished.exit_message)
+    return ResticFailedError(
+        verb=finished.verb,
+        repository=finished.repository,
+        exit_code=finished.exit_code,
+        reason=Reason.REPOSITORY_DAMAGED,
+        message=f"{summary.num_errors} errors in the repository{packs}; the first: {first}",
+        stderr_tail=finished.stderr_tail,
+    )
+
+
+def _retention(finished: Finished) -> str:
+    """The store's sentence about a retention, from restic's own messages; empty where there is none."""
+    if finished.exit_code not in (0, 1):
+        return ""
+    lines = [*finished.words.splitlines(), *finished.stderr_tail.splitlines()]
+    return next((line.strip()[:300] for line in lines if _RETENTION.search(line)), "")
