@@ -231,6 +231,12 @@ class Secret(Object, frozen=True, kw_only=True):
         return f"Secret({self.metadata.key}, keys={sorted(self.data or {})})"
 
 
+class ConfigMap(Object, frozen=True, kw_only=True):
+    """A ConfigMap."""
+
+    data: dict[str, str] | None = None
+
+
 class PodTemplate(ApiStruct, frozen=True, kw_only=True):
     """A pod's template."""
 

@@ -33,9 +33,11 @@ IMPORTED_ANNOTATION = "ark.heptio.com/imported"
 GENERATED_ANNOTATION = "ark.heptio.com/generated"
 POST_RESTORE_HOOK_PREFIX = "post.hook.restore.ark.heptio.com/"
 PINNED_ANNOTATION = "ark.heptio.com/pinned"  # on a Backup: never deleted by age; the value says why
-DELETION_CONFIRMED_ANNOTATION = "ark.heptio.com/deletion-confirmed"  # on a Schedule: a held mass deletion may go on
-ADOPT_ANNOTATION = "ark.heptio.com/adopt-cluster"  # on Config: the foreign cluster whose backups become ours
+DELETION_CONFIRMED_ANNOTATION = "ark.heptio.com/deletion-confirmed"  # on a Backup held in a mass deletion: may go
+SHRINK_ACKNOWLEDGED_ANNOTATION = "ark.heptio.com/shrink-acknowledged"  # on a Backup with a SuspiciousShrink
+ADOPT_ANNOTATION = "ark.heptio.com/adopt-cluster"  # on Config: the clusters whose backups become ours, `;` and when
 ADOPTED_ANNOTATION = "ark.heptio.com/adopted"  # on an imported Backup: since when it counts as ours
+LOCATION_RECORD = "ark-location"  # ConfigMap: whose the place in the bucket is, and which places were ours
 SOURCE_CLUSTER_ANNOTATION = "ark.heptio.com/source-cluster"  # on an imported Backup: who made it
 SCHEMA_HASH_ANNOTATION = "ark.heptio.com/schema-hash"
 MIRROR_POD_ANNOTATION = "kubernetes.io/config.mirror"
@@ -48,6 +50,7 @@ RESTIC_DAEMONSET = "restic"
 AGENT_POD_LABEL = ("name", "restic")
 
 RECOVERY_KIT_CONDITION = "RecoveryKitUnverified"
+DELETION_HELD_CONDITION = "DeletionHeld"  # on an expired Backup; its reason says what keeps it
 RECOVERY_KIT_VERIFIED_ANNOTATION = "ark.heptio.com/recovery-kit-verified"  # on the Secret: digest of what was verified
 
 # Maintenance Jobs

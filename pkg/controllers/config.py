@@ -14,7 +14,7 @@ import structlog
 
 from pkg.apis.ark import Config
 from pkg.apis.duration import parse_duration
-from pkg.apis.names import CONFIG_NAME
+from pkg.apis.names import ADOPT_ANNOTATION, CONFIG_NAME
 from pkg.apis.reasons import Reason
 from pkg.informers.lister import Lister
 from pkg.manager.reconciler import Result, done
@@ -24,6 +24,8 @@ from pkg.objectstore.location import StorageLocation, storage_location
 from pkg.workqueue.key import Key
 
 DEFAULT_POD_VOLUME_TIMEOUT_SECONDS = 4 * 3600.0
+DEFAULT_SYNC_PERIOD_SECONDS = 3600.0
+SHORTEST_SYNC_PERIOD_SECONDS = 60.0  # 0.9's lower bound, and the period of restoreOnly mode
 
 log = structlog.get_logger()
 
@@ -39,13 +41,20 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What Config says, checked."""
+    """What Config says, checked.
+
+    Attributes:
+        restore_only: Nothing may be written to the store. `Stores.settings` adds what was found in the store to it.
+        adopt: The annotation that says which clusters' backups become ours.
+    """
 
     location: StorageLocation
     credentials: CloudCredentials = field(repr=False)
     restore_only: bool
     pod_volume_timeout_seconds: float
     resource_priorities: tuple[str, ...]
+    sync_period_seconds: float = DEFAULT_SYNC_PERIOD_SECONDS
+    adopt: str = ""
 
 
 def settings_from(config: Config | None, environ: Mapping[str, str], namespace: str) -> Settings:
@@ -64,11 +73,12 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
     try:
         location = storage_location(config.backup_storage_provider)
         credentials = load_credentials(location.provider, environ)
-        timeout = parse_duration(config.pod_volume_operation_timeout or "0s")
+        timeout = _seconds("podVolumeOperationTimeout", config.pod_volume_operation_timeout)
+        sync_period = _seconds("backupSyncPeriod", config.backup_sync_period)
     except LocationInvalidError as error:
         raise SettingsError(Reason.CONFIG_INVALID, f"Config {name}: {error}") from error
     except ValueError as error:
-        raise SettingsError(Reason.CONFIG_INVALID, f"Config {name}: podVolumeOperationTimeout: {error}") from error
+        raise SettingsError(Reason.CONFIG_INVALID, f"Config {name}: {error}") from error
     except StoreError as error:
         raise SettingsError(Reason.CREDENTIALS_REFUSED, str(error)) from error
     return Settings(
@@ -77,7 +87,21 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         restore_only=config.restore_only_mode,
         pod_volume_timeout_seconds=timeout or DEFAULT_POD_VOLUME_TIMEOUT_SECONDS,
         resource_priorities=tuple(config.resource_priorities or ()),
+        sync_period_seconds=max(sync_period or DEFAULT_SYNC_PERIOD_SECONDS, SHORTEST_SYNC_PERIOD_SECONDS),
+        adopt=config.metadata.annotation(ADOPT_ANNOTATION),
     )
+
+
+def _seconds(name: str, text: str) -> float:
+    """The seconds of a duration field; 0 for an empty one and for the `0s` that 0.9 wrote.
+
+    Raises:
+        ValueError: it is no duration; the message names the field.
+    """
+    try:
+        return parse_duration(text or "0s")
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 class ConfigReconciler:

@@ -76,15 +76,45 @@ def stamp_cluster(store: ObjectStore, cluster_id: str) -> str:
     return cluster_id
 
 
-def adopt_cluster(store: ObjectStore, cluster_id: str) -> None:
+def adopt_cluster(store: ObjectStore, cluster_id: str, *, owner: str | None = None) -> None:
     """Takes the prefix over from whichever cluster has it; somebody must have decided that.
 
+    Args:
+        store: Where.
+        cluster_id: Whose it is from now on.
+        owner: Whose it must be now, empty for nobody's; None for anybody's.
+
     Raises:
-        PreconditionFailedError: Another cluster took it over in the meantime.
+        PreconditionFailedError: It is another cluster's than the decision was about.
     """
     info = store.head(CLUSTER_KEY)
+    found = "" if info is None or owner is None else read_cluster(store)
+    if owner is not None and found != owner:
+        raise PreconditionFailedError(f"{CLUSTER_KEY!r} names cluster {found or '(none)'}, not {owner or '(none)'}")
     stamp = msgspec.json.encode(ClusterStamp(cluster_id=cluster_id))
     if info is None:
         store.put(CLUSTER_KEY, stamp, if_none_match=True)
     else:
         store.put(CLUSTER_KEY, stamp, if_match=info.etag)
+
+
+def first_foreign_owner(store: ObjectStore, cluster_id: str, *, unknown: str) -> str:
+    """Who made the first backup here that this cluster did not make; empty where there is none.
+
+    Reads metadata until it finds one, which in a prefix of somebody else's is the first.
+
+    Args:
+        store: Where.
+        cluster_id: This cluster.
+        unknown: The answer for a backup that names no cluster, as those of Ark 0.9, or that does not decode.
+    """
+    for name in list_backups(store):
+        try:
+            found = read_metadata(store, name).backup.status.cluster_id or unknown
+        except ObjectNotFoundError:
+            continue
+        except ObjectInvalidError:
+            found = unknown
+        if found != cluster_id:
+            return found
+    return ""

@@ -9,7 +9,8 @@ StoreError
 ├── ObjectNotFoundError             the bucket is there, the key is not
 ├── ObjectInvalidError              the object is there and does not decode
 ├── PreconditionFailedError         somebody else's object is under the key
-└── ConditionalPutUnsupportedError  the store cannot compare and set
+├── ConditionalPutUnsupportedError  the store cannot compare and set
+└── StoreReadOnlyError              this installation only restores from here
 """
 
 from __future__ import annotations
@@ -71,3 +72,9 @@ class ConditionalPutUnsupportedError(StoreError):
     """The store has no conditional put of this kind."""
 
     reason = Reason.CONFIG_INVALID
+
+
+class StoreReadOnlyError(StoreError):
+    """This process decided to write nothing here."""
+
+    reason = Reason.RESTORE_ONLY
