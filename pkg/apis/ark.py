@@ -61,7 +61,11 @@ class Claim(ApiStruct, frozen=True, kw_only=True):
 
 
 class VolumeEntry(ApiStruct, frozen=True, kw_only=True):
-    """One line of a ledger as status shows it."""
+    """One line of a ledger as status shows it.
+
+    Attributes:
+        parent_backup: With SuspiciousShrink, the backup that has the capture before the shrinking.
+    """
 
     namespace: str = ""
     pod: str = ""
@@ -72,6 +76,7 @@ class VolumeEntry(ApiStruct, frozen=True, kw_only=True):
     message: str = ""
     snapshot_id: str = msgspec.field(default="", name="snapshotID")
     excludes: tuple[str, ...] | None = None
+    parent_backup: str = ""
 
 
 class VolumeCounts(ApiStruct, frozen=True, kw_only=True):

@@ -126,6 +126,8 @@ class Reason(StrEnum):
     DELETIONS_FROZEN = "DeletionsFrozen"
     MASS_DELETION_HELD = "MassDeletionHeld"
     BACKUP_IN_PROGRESS = "BackupInProgress"
+    BACKUP_IN_USE = "BackupInUse"
+    PINNED = "Pinned"
     RESTORE_ONLY = "RestoreOnly"
     OVERLAP = "Overlap"
     MISSED = "Missed"

@@ -189,4 +189,5 @@ def _status_entry(entry: LedgerEntry) -> VolumeEntry:
         message=entry.message,
         snapshot_id=entry.snapshot_id,
         excludes=entry.excludes,
+        parent_backup=entry.parent_backup if entry.reason == Reason.SUSPICIOUS_SHRINK else "",
     )
