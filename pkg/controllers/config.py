@@ -26,6 +26,8 @@ from pkg.workqueue.key import Key
 DEFAULT_POD_VOLUME_TIMEOUT_SECONDS = 4 * 3600.0
 DEFAULT_SYNC_PERIOD_SECONDS = 3600.0
 SHORTEST_SYNC_PERIOD_SECONDS = 60.0  # 0.9's lower bound, and the period of restoreOnly mode
+DEFAULT_GC_PERIOD_SECONDS = 3600.0
+SHORTEST_GC_PERIOD_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -46,6 +48,8 @@ class Settings:
     Attributes:
         restore_only: Nothing may be written to the store. `Stores.settings` adds what was found in the store to it.
         adopt: The annotation that says which clusters' backups become ours.
+        gc_period_seconds: How often an expired backup that is held is looked at again.
+        deletions_frozen: Why nothing may be deleted now; empty when deletion is allowed.
     """
 
     location: StorageLocation
@@ -55,6 +59,8 @@ class Settings:
     resource_priorities: tuple[str, ...]
     sync_period_seconds: float = DEFAULT_SYNC_PERIOD_SECONDS
     adopt: str = ""
+    gc_period_seconds: float = DEFAULT_GC_PERIOD_SECONDS
+    deletions_frozen: str = ""
 
 
 def settings_from(config: Config | None, environ: Mapping[str, str], namespace: str) -> Settings:
@@ -75,6 +81,7 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         credentials = load_credentials(location.provider, environ)
         timeout = _seconds("podVolumeOperationTimeout", config.pod_volume_operation_timeout)
         sync_period = _seconds("backupSyncPeriod", config.backup_sync_period)
+        gc_period = _seconds("gcSyncPeriod", config.gc_sync_period)
     except LocationInvalidError as error:
         raise SettingsError(Reason.CONFIG_INVALID, f"Config {name}: {error}") from error
     except ValueError as error:
@@ -89,6 +96,8 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         resource_priorities=tuple(config.resource_priorities or ()),
         sync_period_seconds=max(sync_period or DEFAULT_SYNC_PERIOD_SECONDS, SHORTEST_SYNC_PERIOD_SECONDS),
         adopt=config.metadata.annotation(ADOPT_ANNOTATION),
+        gc_period_seconds=max(gc_period or DEFAULT_GC_PERIOD_SECONDS, SHORTEST_GC_PERIOD_SECONDS),
+        deletions_frozen=config.deletions_frozen.strip(),
     )
 
 
