@@ -12,12 +12,13 @@ from pathlib import Path
 import structlog
 
 from pkg.apis.meta import JsonObject
+from pkg.apis.names import BACKUP_UID_LABEL
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeBackup, RootMetadata, VolumeProgress
 from pkg.controllers.agent import Agent, VolumeFailure
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
-from pkg.controllers.volume_plan import VolumeView, Work, is_open
+from pkg.controllers.volume_plan import VolumeView, Work, cancel_reason, is_open
 from pkg.controllers.volume_reconciler import VolumeOutcome, failed_status
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import POD_VOLUME_BACKUPS
@@ -53,6 +54,8 @@ class BackupKind:
             pod_uid=pod.uid,
             pod_key=f"{pod.namespace}/{pod.name}",
             hold=obj.spec.hold,
+            freeze=f"{obj.metadata.label(BACKUP_UID_LABEL)}/{pod.uid}",
+            cancel_reason=cancel_reason(obj.spec.cancel_reason),
         )
 
     def attempts(self, obj: PodVolumeBackup) -> int:

@@ -27,6 +27,8 @@ class Step(Enum):
     CANCEL = "cancel"
     RECORD = "record"
     CLAIM = "claim"
+    HOLD = "hold"
+    RUN = "run"
     FAIL = "fail"
 
 
@@ -56,6 +58,9 @@ class VolumeView:
         pod_uid: The UID that the object names.
         needs_wait: A restore: the pod's restic-wait must be running before anything is written.
         hold: A backup whose pod is not frozen yet.
+        freeze: Tells the pod's freeze by one backup from every other; its volumes share a slot.
+        held: This process has claimed it and counts it to that slot.
+        cancel_reason: What to record of a cancellation.
     """
 
     phase: str
@@ -67,6 +72,9 @@ class VolumeView:
     pod_key: str
     needs_wait: bool = False
     hold: bool = False
+    freeze: str = ""
+    held: bool = False
+    cancel_reason: Reason = Reason.CANCELED
 
 
 def is_open(phase: str) -> bool:
@@ -86,15 +94,17 @@ def decide(view: VolumeView) -> Decision:
         return Decision(step=step, reason=end.reason, message=end.message)
     if view.work is Work.RUNNING:
         return Decision(step=Step.WATCH)
+    if view.held:
+        return Decision(step=Step.WAIT if view.hold else Step.RUN)
     if view.attempts >= MAX_ATTEMPTS:
         return Decision(
             step=Step.FAIL,
             reason=Reason.ATTEMPTS_EXHAUSTED,
             message=f"interrupted {view.attempts} times; the agent's logs of this node say why",
         )
-    if view.hold or (view.needs_wait and view.attempts == 0 and not restic_wait_runs(view.pod)):
+    if view.needs_wait and view.attempts == 0 and not restic_wait_runs(view.pod):
         return Decision(step=Step.WAIT)
-    return Decision(step=Step.CLAIM)
+    return Decision(step=Step.HOLD if view.hold else Step.CLAIM)
 
 
 def _after_the_end(work: Work) -> Decision:
@@ -107,6 +117,19 @@ def _after_the_end(work: Work) -> Decision:
             return Decision(step=Step.CANCEL, reason=Reason.CANCELED)
 
 
+_CANCELED = {
+    Reason.FREEZE_EXCEEDED: "the application was thawed, for the backup froze it longer than maxFreeze allows",
+    Reason.HOOK_FAILED: "the pre hook of its pod failed",
+    Reason.THAWED: "the application was thawed before this was complete; it is captured again",
+}
+
+
+def cancel_reason(text: str) -> Reason:
+    """The reason that a cancellation names; Canceled where it names none that is known."""
+    known = [reason for reason in _CANCELED if reason == text]
+    return known[0] if known else Reason.CANCELED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _End:
     reason: Reason
@@ -115,7 +138,7 @@ class _End:
 
 def _must_end(view: VolumeView) -> _End | None:
     if view.cancel:
-        return _End(reason=Reason.CANCELED, message="canceled by spec.cancel")
+        return _End(reason=view.cancel_reason, message=_CANCELED.get(view.cancel_reason, "canceled by spec.cancel"))
     if view.pod is None:
         # A restore's object may arrive before its pod does; a backup's pod was running when it was made.
         if view.needs_wait and view.attempts == 0:

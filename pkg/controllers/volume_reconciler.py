@@ -6,6 +6,7 @@ it is forgotten. Killed at any line, the next agent of the node finds the claim 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ import structlog
 from pkg.apis.meta import JsonObject, Object
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.controllers.agent import Agent
+from pkg.controllers.pod_slots import PodSlots
 from pkg.controllers.status import patch_status, timestamp
 from pkg.controllers.volume_plan import Decision, Step, VolumeView, Work, decide
 from pkg.informers.lister import Lister
@@ -82,7 +84,7 @@ class VolumeReconciler(Generic[T]):
         self._kind = kind
         self._lister = lister
         self._operations = operations
-        self._slots = slots
+        self._slots = PodSlots(slots)
         self._started: dict[Key, str] = {}  # UID of the object that a key's operation belongs to
 
     def reconcile(self, key: Key) -> Result:
@@ -90,15 +92,16 @@ class VolumeReconciler(Generic[T]):
         obj = self._lister.get(key.namespace, key.name)
         if obj is None or self._started.get(key, obj.metadata.uid) != obj.metadata.uid:
             return self._let_go(key, successor=obj)
-        decision = decide(self._kind.view(obj, self._work(key)))
+        view = dataclasses.replace(self._kind.view(obj, self._work(key)), held=self._slots.holds(key))
+        decision = decide(view)
         log.debug("Decided", kind=type(obj).__name__, key=str(key), step=decision.step.value)
-        return self._carry_out(key, obj, decision)
+        return self._carry_out(key, obj, decision, view.freeze)
 
-    def _carry_out(self, key: Key, obj: T, decision: Decision) -> Result:
+    def _carry_out(self, key: Key, obj: T, decision: Decision, freeze: str) -> Result:
         match decision.step:
-            case Step.IGNORE | Step.WAIT | Step.WATCH:
+            case Step.WAIT | Step.WATCH:
                 return done()
-            case Step.FORGET:
+            case Step.IGNORE | Step.FORGET:
                 self._forget(key)
                 return done()
             case Step.CANCEL:
@@ -111,6 +114,10 @@ class VolumeReconciler(Generic[T]):
                 return self._record(key, obj)
             case Step.CLAIM:
                 return self._claim(key, obj)
+            case Step.HOLD:
+                return self._hold(key, obj, freeze)
+            case Step.RUN:
+                return self._run_held(key, obj)
 
     def _work(self, key: Key) -> Work:
         match self._operations.observe(key):
@@ -132,30 +139,47 @@ class VolumeReconciler(Generic[T]):
     def _forget(self, key: Key) -> None:
         self._started.pop(key, None)
         self._operations.forget(key)
-        self._slots.release(str(key))
+        self._slots.release(key)
 
     def _claim(self, key: Key, obj: T) -> Result:
-        if not self._slots.try_take(str(key), self._kind.group(obj)):
+        if not self._slots.try_run(key, self._kind.group(obj)):
             return again_in(SLOT_POLL_SECONDS)
-        try:
-            claimed = self._patch_claim(obj)
-        except Exception:
-            self._slots.release(str(key))
-            raise
-        self._started[key] = obj.metadata.uid
+        claimed = self._claimed(key, obj, attempts=self._kind.attempts(obj) + 1)
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
         return done()
 
-    def _patch_claim(self, obj: T) -> T:
+    def _hold(self, key: Key, obj: T, freeze: str) -> Result:
+        """Claims a volume with its pod's slot, for the server to freeze the pod; that costs no attempt twice."""
+        if not self._slots.hold(key, freeze, self._kind.group(obj)):
+            return again_in(SLOT_POLL_SECONDS)
+        self._claimed(key, obj, attempts=max(1, self._kind.attempts(obj)))
+        return done()
+
+    def _run_held(self, key: Key, obj: T) -> Result:
+        """Runs a volume whose pod is frozen now; it was claimed before."""
+        if not self._slots.try_run(key, self._kind.group(obj)):
+            return again_in(SLOT_POLL_SECONDS)
+        self._operations.start(key, lambda stop: self._kind.run(obj, stop))
+        return done()
+
+    def _claimed(self, key: Key, obj: T, *, attempts: int) -> T:
+        try:
+            claimed = self._patch_claim(obj, attempts)
+        except Exception:
+            self._slots.release(key)
+            raise
+        self._started[key] = obj.metadata.uid
+        return claimed
+
+    def _patch_claim(self, obj: T, attempts: int) -> T:
         now = timestamp(self._agent.clock.now())
-        attempts = self._kind.attempts(obj) + 1
         change: JsonObject = {
             "phase": VolumePhase.IN_PROGRESS.value,
             "holder": self._agent.holder,
             "attempts": attempts,
             "slotAt": now,
         }
-        if attempts == 1:
+        if self._kind.attempts(obj) == 0:
             change["startTimestamp"] = now
         claimed = patch_status(self._agent.client, self._kind.ref, obj, change)
         log.info("Volume claimed", kind=type(obj).__name__, key=obj.metadata.key, attempt=attempts)

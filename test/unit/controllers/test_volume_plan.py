@@ -58,7 +58,20 @@ def view(**changes: Any) -> VolumeView:
             Step.CANCEL,
             id="a transfer that the server gave up is stopped and keeps its slot until then",
         ),
-        pytest.param({"hold": True}, Step.WAIT, id="a held volume waits for the freeze"),
+        pytest.param({"hold": True}, Step.HOLD, id="a volume whose pod is to be frozen is claimed with the pod's slot"),
+        pytest.param({"hold": True, "held": True, "attempts": 1}, Step.WAIT, id="a held volume waits for the freeze"),
+        pytest.param({"held": True, "attempts": 1}, Step.RUN, id="a held volume runs when its pod is frozen"),
+        pytest.param(
+            {"held": True, "attempts": MAX_ATTEMPTS}, Step.RUN, id="the last attempt is made when the pod is frozen"
+        ),
+        pytest.param(
+            {"hold": True, "phase": "InProgress", "attempts": 1},
+            Step.HOLD,
+            id="a claim of a holder that died before the freeze is taken over",
+        ),
+        pytest.param(
+            {"hold": True, "held": True, "cancel": True}, Step.FAIL, id="a held volume that is canceled fails"
+        ),
         pytest.param({"cancel": True, "work": Work.RUNNING}, Step.CANCEL, id="a canceled transfer is stopped"),
         pytest.param({"cancel": True}, Step.FAIL, id="a canceled volume that never ran fails"),
         pytest.param(
@@ -86,6 +99,9 @@ def test_the_next_step(changes: dict[str, Any], step: Step) -> None:
     ("changes", "reason"),
     [
         pytest.param({"cancel": True}, Reason.CANCELED, id="canceled"),
+        pytest.param(
+            {"cancel": True, "cancel_reason": Reason.FREEZE_EXCEEDED}, Reason.FREEZE_EXCEEDED, id="frozen for too long"
+        ),
         pytest.param({"pod": None}, Reason.POD_GONE, id="pod gone"),
         pytest.param({"pod": pod(uid="uid-2")}, Reason.POD_GONE, id="pod replaced by one of the same name"),
         pytest.param({"pod": pod(deleting=True)}, Reason.POD_DELETED, id="pod being deleted"),

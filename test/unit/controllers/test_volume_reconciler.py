@@ -53,6 +53,8 @@ class FakeKind:
             pod=self.pod,
             pod_uid="pod-1",
             pod_key="app/web",
+            hold=obj.spec.hold,
+            freeze="backup/pod-1",
         )
 
     def attempts(self, obj: PodVolumeBackup) -> int:
@@ -319,3 +321,64 @@ def test_an_interrupted_transfer_leaves_its_claim_and_the_next_agent_takes_it_ov
     status = after.stored(key).status
     assert (status.holder, status.attempts, status.start_timestamp) == ("agent-2", 2, started)
     assert status.slot_at == after.clock.now()
+
+
+def release(world: World, key: Key) -> None:
+    world.api.client.patch_raw(POD_VOLUME_BACKUPS, key.namespace, key.name, {"spec": {"hold": False}})
+
+
+def test_the_volumes_of_a_pod_to_be_frozen_are_claimed_with_one_slot_and_wait() -> None:
+    world = World(slots=1)
+    keys = [world.add(name, spec={"hold": True}) for name in ("a", "b")]
+    for key in keys:
+        world.reconcile(key)
+    assert [world.stored(key).status.slot_at for key in keys] == [world.clock.now()] * 2
+    assert (world.kind.ran, world.slots.in_use, world.api.count("PATCH")) == ([], 1, 2)
+
+
+def test_a_claimed_volume_runs_when_its_pod_is_frozen_without_another_write() -> None:
+    world = World()
+    key = world.add(spec={"hold": True})
+    world.reconcile(key)
+    release(world, key)
+    writes = world.api.count("PATCH")
+    world.reconcile(key)
+    world.await_end()
+    assert world.api.count("PATCH") == writes
+    world.reconcile(key)
+    world.reconcile(key)
+    assert (world.stored(key).status.attempts, world.stored(key).status.phase) == (1, "Completed")
+    assert world.slots.in_use == 0
+
+
+def test_an_agent_that_died_before_the_freeze_cost_no_attempt() -> None:
+    first = World()
+    key = first.add(spec={"hold": True})
+    first.reconcile(key)
+    second = World(first.api, holder="agent-2")
+    second.reconcile(key)
+    assert (second.stored(key).status.holder, second.stored(key).status.attempts) == ("agent-2", 1)
+    release(second, key)
+    second.reconcile(key)
+    second.await_end()
+    assert len(second.kind.ran) == 1
+
+
+def test_a_held_volume_that_is_given_up_gives_its_slot_back() -> None:
+    world = World()
+    key = world.add(spec={"hold": True})
+    world.reconcile(key)
+    world.api.client.patch_raw(POD_VOLUME_BACKUPS, key.namespace, key.name, {"spec": {"cancel": True}})
+    world.reconcile(key)
+    assert world.stored(key).status.reason == Reason.CANCELED
+    world.reconcile(key)
+    assert world.slots.in_use == 0
+
+
+def test_a_held_volume_that_was_deleted_gives_its_slot_back() -> None:
+    world = World()
+    key = world.add(spec={"hold": True})
+    world.reconcile(key)
+    world.api.remove(POD_VOLUME_BACKUPS, key.namespace, key.name)
+    world.reconcile(key)
+    assert world.slots.in_use == 0
