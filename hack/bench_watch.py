@@ -17,6 +17,7 @@ from pkg.kube.wire import ByteStream
 
 CHUNK_BYTES = 1 << 16
 WATCH_SECONDS = 3600
+ENDS = ("Completed", "PartiallyFailed", "FailedValidation", "Failed")
 
 
 class PhaseWatch:
@@ -75,4 +76,4 @@ class PhaseWatch:
 
 
 def _end(phases: dict[str, float]) -> str:
-    return next((phase for phase in ("Completed", "Failed") if phase in phases), "")
+    return next((phase for phase in ENDS if phase in phases), "")

@@ -66,7 +66,7 @@ def report(tmp_path: Path) -> Path:
     return tmp_path / "build" / "bench.json"
 
 
-@pytest.mark.parametrize("suite", ["engines", "restic"])
+@pytest.mark.parametrize("suite", ["restic"])
 def test_a_suite_of_a_later_issue_says_so_and_fails(
     suite: str, report: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
