@@ -26,8 +26,10 @@ def test_a_pod_is_not_held_without_a_slot() -> None:
 
 def test_a_frozen_pods_volumes_follow_each_other_in_its_slot() -> None:
     slots = PodSlots(Slots(1))
-    assert slots.hold(A, "db", "shop") and slots.hold(B, "db", "shop")
-    assert slots.try_run(A, "shop") and slots.try_run(A, "shop")
+    assert slots.hold(A, "db", "shop")
+    assert slots.hold(B, "db", "shop")
+    assert slots.try_run(A, "shop")
+    assert slots.try_run(A, "shop")
     assert not slots.try_run(B, "shop")
     slots.release(A)
     assert slots.try_run(B, "shop")
@@ -36,15 +38,18 @@ def test_a_frozen_pods_volumes_follow_each_other_in_its_slot() -> None:
 def test_free_slots_shorten_a_freeze() -> None:
     limited = Slots(2)
     slots = PodSlots(limited)
-    assert slots.hold(A, "db", "shop") and slots.hold(B, "db", "shop")
-    assert slots.try_run(A, "shop") and slots.try_run(B, "shop")
+    assert slots.hold(A, "db", "shop")
+    assert slots.hold(B, "db", "shop")
+    assert slots.try_run(A, "shop")
+    assert slots.try_run(B, "shop")
     assert limited.in_use == 2
 
 
 def test_the_pods_slot_is_free_when_its_last_volume_ended() -> None:
     limited = Slots(1)
     slots = PodSlots(limited)
-    assert slots.hold(A, "db", "shop") and slots.hold(B, "db", "shop")
+    assert slots.hold(A, "db", "shop")
+    assert slots.hold(B, "db", "shop")
     slots.release(A)
     assert limited.in_use == 1
     slots.release(B)
