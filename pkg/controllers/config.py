@@ -16,6 +16,7 @@ from pkg.apis.ark import Config
 from pkg.apis.duration import parse_duration
 from pkg.apis.names import ADOPT_ANNOTATION, CONFIG_NAME
 from pkg.apis.reasons import Reason
+from pkg.controllers.maintenance_times import Window, parse_window
 from pkg.informers.lister import Lister
 from pkg.manager.reconciler import Result, done
 from pkg.objectstore.credentials import CloudCredentials, load_credentials
@@ -50,6 +51,7 @@ class Settings:
         adopt: The annotation that says which clusters' backups become ours.
         gc_period_seconds: How often an expired backup that is held is looked at again.
         deletions_frozen: Why nothing may be deleted now; empty when deletion is allowed.
+        maintenance_window: When repositories may be pruned; None for any time.
     """
 
     location: StorageLocation
@@ -61,6 +63,7 @@ class Settings:
     adopt: str = ""
     gc_period_seconds: float = DEFAULT_GC_PERIOD_SECONDS
     deletions_frozen: str = ""
+    maintenance_window: Window | None = None
 
 
 def settings_from(config: Config | None, environ: Mapping[str, str], namespace: str) -> Settings:
@@ -82,6 +85,7 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         timeout = _seconds("podVolumeOperationTimeout", config.pod_volume_operation_timeout)
         sync_period = _seconds("backupSyncPeriod", config.backup_sync_period)
         gc_period = _seconds("gcSyncPeriod", config.gc_sync_period)
+        window = parse_window(config.maintenance_window)
     except LocationInvalidError as error:
         raise SettingsError(Reason.CONFIG_INVALID, f"Config {name}: {error}") from error
     except ValueError as error:
@@ -98,6 +102,7 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         adopt=config.metadata.annotation(ADOPT_ANNOTATION),
         gc_period_seconds=max(gc_period or DEFAULT_GC_PERIOD_SECONDS, SHORTEST_GC_PERIOD_SECONDS),
         deletions_frozen=config.deletions_frozen.strip(),
+        maintenance_window=window,
     )
 
 

@@ -1,0 +1,192 @@
+"""What a repository needs now, whether it may be done, and why not: one pure decision over what the caches show.
+
+Two things must never starve: backups, and housekeeping. A backup outranks housekeeping, so nothing begins while the
+repository is in use. Housekeeping that is overdue by some days goes first: new captures wait until it is done.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pkg.apis.meta import Object
+from pkg.apis.reasons import Reason, RepositoryPhase
+from pkg.apis.volumes import MaintenanceRun, ResticRepository
+from pkg.controllers.maintenance_times import DAY, Window, last_turn, period_of
+
+JOBS_AT_ONCE = 2
+OVERDUE = datetime.timedelta(days=3)
+NOT_BEFORE_BACKUP = datetime.timedelta(hours=1)
+FIRST_RETRY = datetime.timedelta(minutes=15)
+AFTER_GIVING_WAY = datetime.timedelta(minutes=5)
+
+
+class Verb(StrEnum):
+    """One kind of work, in the order in which a Job does them."""
+
+    FORGET = "forget"
+    PRUNE = "prune"
+    CHECK = "check"
+
+
+class RunPhase(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    INTERRUPTED = "Interrupted"
+
+
+class StorageTier(StrEnum):
+    """What reading and rewriting costs where the repository lies."""
+
+    STANDARD = "standard"
+    COLD = "cold"
+    ARCHIVE = "archive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the Config says that bears on maintenance.
+
+    Attributes:
+        frozen: Why nothing may be deleted; empty when it may.
+        restore_only: Whether nothing may be written to the store.
+        window: When a prune may begin; None for any time.
+    """
+
+    frozen: str = ""
+    restore_only: bool = False
+    window: Window | None = None
+    tier: StorageTier = StorageTier.STANDARD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What else goes on.
+
+    Attributes:
+        in_use: Whether a capture or a restore of this repository has no result yet.
+        jobs_running: Unfinished maintenance Jobs of other repositories.
+        next_backup: When the next scheduled backup takes in the repository's namespace; None for never.
+        requested: Verbs that somebody asked for and that were not carried out.
+    """
+
+    now: datetime.datetime
+    in_use: bool = False
+    jobs_running: int = 0
+    next_backup: datetime.datetime | None = None
+    requested: tuple[Verb, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do now.
+
+    Attributes:
+        verbs: What a Job is to do; empty for none now.
+        hold: Whether new captures of the repository must wait, so that the Job's turn comes.
+        reason: Why nothing is done although something is due.
+    """
+
+    verbs: tuple[Verb, ...] = ()
+    hold: bool = False
+    reason: str = ""
+
+
+def decide(repository: ResticRepository, rules: Rules, around: Surroundings) -> Decision:
+    """Whether a Job begins now, and what it does."""
+    if repository.status.phase != RepositoryPhase.READY or not repository.status.repository_id:
+        return Decision(reason="the repository is not Ready")
+    if rules.restore_only:
+        return Decision(reason="restoreOnly: nothing is written to the store")
+    due = around.requested or due_verbs(repository, around.now)
+    allowed = tuple(verb for verb in due if not refusal(verb, rules, around))
+    if not allowed:
+        reasons = (refusal(verb, rules, around) for verb in due)
+        return Decision(reason=next((reason for reason in reasons if reason), ""))
+    if not around.requested and around.now < retry_at(repository.status.maintenance or ()):
+        return Decision(reason="the last run failed; it is tried again later")
+    if around.jobs_running >= JOBS_AT_ONCE:
+        return Decision(reason=f"{around.jobs_running} maintenance Jobs run already")
+    if around.in_use:
+        overdue = is_overdue(repository, around.now)
+        return Decision(hold=overdue, reason="backups or restores of this repository are running")
+    return Decision(verbs=allowed, hold=True)
+
+
+def due_verbs(repository: ResticRepository, now: datetime.datetime) -> tuple[Verb, ...]:
+    """What was not done since the repository's last turn: forget once a day, prune and check once a period."""
+    status, name = repository.status, repository.metadata.name
+    weekly = last_turn(name, period_of(repository.spec.maintenance_frequency), now)
+    born = repository.metadata.creation_timestamp or now
+    due = {
+        Verb.FORGET: bool(status.pending_forget) and (status.last_forget_time or born) < last_turn(name, DAY, now),
+        Verb.PRUNE: (status.last_prune_time or born) < weekly,
+        Verb.CHECK: (status.last_check_time or born) < weekly,
+    }
+    if due[Verb.PRUNE] and status.pending_forget:
+        due[Verb.FORGET] = True  # what is forgotten before a prune is freed by it
+    return tuple(verb for verb in Verb if due[verb])
+
+
+def refusal(verb: Verb, rules: Rules, around: Surroundings) -> str:
+    """Why this verb must not begin now; empty when it may. Who asks by hand is not held to the hours."""
+    if rules.frozen and verb is not Verb.CHECK:
+        return f"deletions are frozen: {rules.frozen}"
+    if verb is Verb.PRUNE and rules.tier is StorageTier.ARCHIVE:
+        return (
+            f"{Reason.STORAGE_CLASS_REFUSED.value}: the repository's storage class must be thawed before it can be "
+            "read, so it is not pruned"
+        )
+    if verb is Verb.FORGET or around.requested:
+        return ""
+    if rules.window is not None and not rules.window.contains(around.now):
+        return "the maintenance window is closed"
+    if around.next_backup is not None and around.next_backup - around.now < NOT_BEFORE_BACKUP:
+        return "a scheduled backup of this namespace is about to begin"
+    return ""
+
+
+def retry_at(runs: Sequence[MaintenanceRun]) -> datetime.datetime:
+    """From when on work may begin again: at once after success, ever later after each failure in a row."""
+    delay, last = datetime.timedelta(0), None
+    for run in runs:
+        if run.phase == RunPhase.COMPLETED:
+            break
+        last = last or run.completion_timestamp
+        failed = run.phase == RunPhase.FAILED
+        delay = min(DAY, delay * 2 if delay >= FIRST_RETRY else FIRST_RETRY) if failed else max(delay, AFTER_GIVING_WAY)
+    return last + delay if last is not None else datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
+
+def is_overdue(repository: ResticRepository, now: datetime.datetime) -> bool:
+    """Whether something has been due for so long that it goes before backups."""
+    return bool(due_verbs(repository, now - OVERDUE)) and bool(due_verbs(repository, now))
+
+
+def in_use_by(repository: ResticRepository, name: str, identifier: str) -> bool:
+    """Whether an object that names a repository, or only its address as 0.9's do, means this one."""
+    return name == repository.metadata.name or (not name and identifier == repository.spec.restic_identifier)
+
+
+def requested_verbs(request: str, done: str) -> tuple[Verb, ...]:
+    """The verbs of the annotation `forget,prune@<when>` that `ark restic repo maintain` writes, if it is a new one."""
+    if not request or request == done:
+        return ()
+    named = request.partition("@")[0].split(",")
+    return tuple(verb for verb in Verb if verb.value in named)
+
+
+def gives_way(job_started: bool, held_for_seconds: float, wanted: bool, overdue: bool, patience_seconds: float) -> bool:
+    """Whether a Job that has not begun yet is taken back because a backup wants the repository."""
+    if job_started:
+        return False
+    return wanted and (not overdue or held_for_seconds >= patience_seconds)
+
+
+def is_of(obj: Object, repository: ResticRepository) -> bool:
+    """Whether an object is owned by the repository."""
+    return any(owner.uid == repository.metadata.uid for owner in obj.metadata.owner_references or ())
