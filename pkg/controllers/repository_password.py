@@ -15,6 +15,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.names import CREDENTIALS_SECRET, GENERATED_ANNOTATION
 from pkg.apis.reasons import Reason
 from pkg.controllers.agent import VolumeFailure, password_key, read_password
+from pkg.controllers.recovery_kit import IMPORT_COMMAND, SAVE_COMMAND, VERIFY_COMMAND
 from pkg.kube.client import Client
 from pkg.kube.errors import AlreadyExistsError
 from pkg.kube.refs import SECRETS
@@ -45,8 +46,9 @@ def ensure_password(client: Client, namespace: str, restic_store: ObjectStore, g
         raise VolumeFailure(
             Reason.PASSWORD_MISSING,
             f"the store holds restic repositories ({', '.join(existing[:5])}) but Secret "
-            f"{namespace}/{CREDENTIALS_SECRET} is missing; bring the old password back: kubectl -n {namespace} "
-            f"create secret generic {CREDENTIALS_SECRET} --from-file={password_key(1)}=FILE",
+            f"{namespace}/{CREDENTIALS_SECRET} is missing; bring the old password back: {IMPORT_COMMAND} "
+            f"(without a recovery kit: kubectl -n {namespace} create secret generic {CREDENTIALS_SECRET} "
+            f"--from-file={password_key(1)}=FILE)",
         )
     if not existing:
         _create(client, namespace)
@@ -82,5 +84,6 @@ def _create(client: Client, namespace: str) -> None:
     log.warning(
         "Repository password generated; save it outside this cluster, without it no volume can be restored",
         secret=f"{namespace}/{CREDENTIALS_SECRET}",
-        save=f"kubectl -n {namespace} get secret {CREDENTIALS_SECRET} -o yaml",
+        save=SAVE_COMMAND,
+        prove=VERIFY_COMMAND,
     )

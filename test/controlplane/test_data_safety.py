@@ -212,6 +212,7 @@ def test_no_password_is_made_where_repositories_exist(
     assert code == PARTIALLY_FAILED, output
     repository = status_of(installation, "resticrepository", second.namespace)
     assert (repository["phase"], repository["reason"]) == ("NotReady", "PasswordMissing")
+    assert "ark recovery-kit import FILE" in str(repository["message"])
     assert f"kubectl -n {NAMESPACE} create secret generic {CREDENTIALS_SECRET}" in str(repository["message"])
     assert "PasswordMissing" in json.dumps(status_of(installation, "backup", name)["volumes"])
     assert CREDENTIALS_SECRET not in installation.access.kubectl("get", "secrets", "-n", NAMESPACE, "-o", "name")

@@ -59,7 +59,7 @@ def test_the_first_use_of_an_empty_location_makes_a_random_password_and_says_so(
 def test_a_location_with_repositories_never_gets_a_new_password() -> None:
     api, store = FakeApi(), FakeStore()
     store.objects = {"shop/config": b"x", "shop/keys/1": b"x"}
-    with pytest.raises(VolumeFailure, match=r"shop.*kubectl") as raised:
+    with pytest.raises(VolumeFailure, match=r"shop.*ark recovery-kit import FILE.*kubectl") as raised:
         ensure(api, store)
     assert raised.value.reason is Reason.PASSWORD_MISSING
     assert api.list(SECRETS) == []
