@@ -76,10 +76,10 @@ class BackupKindOfEngine:
 
     def validate(self, obj: Backup) -> list[str]:
         """Sentences that say why it cannot run."""
-        settings = self._stores.settings()
-        if settings.restore_only:
-            return ["the server is in restoreOnlyMode (Config), which writes no backups"]
-        location = settings.location
+        refusal = self._stores.why_not_written()
+        if refusal is not None:
+            raise SettingsError(Reason.RESTORE_ONLY, refusal)
+        location = self._stores.settings().location
         namespaces = {item.metadata.name for item in self._client.list(NAMESPACES, "", Namespace)}
         return validate_backup(
             obj,
@@ -165,9 +165,11 @@ class BackupKindOfEngine:
             log.debug("Progress not written", key=obj.metadata.key, error=str(error))
 
     def _failed(self, reason: Reason, message: str) -> JsonObject:
+        refused = reason is Reason.RESTORE_ONLY  # found out only by looking at the bucket, and nothing was written
         return {
-            "phase": BackupPhase.FAILED.value,
+            "phase": (BackupPhase.FAILED_VALIDATION if refused else BackupPhase.FAILED).value,
             "reason": reason.value,
             "message": message,
             "completionTimestamp": timestamp(self._clock.now()),
+            **({"validationErrors": [message]} if refused else {}),
         }

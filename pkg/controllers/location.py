@@ -1,8 +1,9 @@
 """Whether the storage location can be used, asked when Config changes and again while the answer is no.
 
-The server is not Ready while it cannot write there: a missing bucket, refused credentials, a prefix that another
-cluster writes to (operators.md 4), or a store that ignores conditional puts, on which every claim rests. Nothing is
-asked while all is well, so an idle server sends no requests.
+The server is not Ready while it cannot write where it should: a missing bucket, refused credentials, a prefix that
+another cluster took over (operators.md 4), or a store that ignores conditional puts, on which every claim rests. A
+prefix that was another cluster's before this installation ever wrote there is no trouble: the server is Ready to
+restore from it. Nothing is asked while all is well, so an idle server sends no requests.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import structlog
 from pkg.apis.names import CONFIG_NAME
 from pkg.apis.reasons import Reason
 from pkg.controllers.config import Settings, SettingsError
-from pkg.controllers.stores import StoreFailure, Stores, store_reason
+from pkg.controllers.foreign import Tenure
+from pkg.controllers.stores import RESTORE_ONLY_MODE, StoreFailure, Stores, store_reason
 from pkg.manager.operations import Crashed, Operations, Running, Succeeded
 from pkg.manager.reconciler import Result, again_in, done
 from pkg.objectstore.errors import StoreError
@@ -29,10 +31,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationFinding:
-    """What a look at the location found; an empty message means that it can be used."""
+    """What a look at the location found; an empty message means that it can be used.
+
+    Attributes:
+        restore_only: It can be restored from, and the message says why it is not written to.
+    """
 
     reason: str = ""
     message: str = ""
+    restore_only: bool = False
 
 
 class LocationReconciler:
@@ -66,11 +73,13 @@ class LocationReconciler:
 
     def _look(self, key: Key) -> Result:
         try:
-            settings = self._stores.settings()
+            settings = self._stores.configured()
         except SettingsError as error:
             self._set(error.message)
             return done()
-        if settings is self._looked_at and self.trouble() is None:
+        standing = self._stores.standing()
+        contested = standing is not None and standing.tenure is Tenure.CONTESTED
+        if settings is self._looked_at and self.trouble() is None and not contested:
             return done()
         self._looked_at = settings
         self._operations.start(key, lambda stop: self._examine())
@@ -78,6 +87,10 @@ class LocationReconciler:
 
     def _note(self, key: Key, finding: LocationFinding) -> Result:
         self._operations.forget(key)
+        if finding.restore_only:
+            self._set(None)
+            log.warning("Only restoring from the storage location", reason=finding.reason, message=finding.message)
+            return done()
         self._set(f"{finding.reason}: {finding.message}" if finding.message else None)
         if finding.message:
             log.warning("Storage location not usable", reason=finding.reason, message=finding.message)
@@ -91,14 +104,15 @@ class LocationReconciler:
 
     def _examine(self) -> LocationFinding:
         try:
-            if self._stores.settings().restore_only:
+            if self._stores.configured().restore_only:
                 self._stores.checked()
-                return LocationFinding()
+                return LocationFinding(reason=Reason.RESTORE_ONLY.value, message=RESTORE_ONLY_MODE, restore_only=True)
             stores = self._stores.owned()
             if supports_conditional_put(stores.backups):
                 return LocationFinding()
         except (StoreFailure, SettingsError) as error:
-            return LocationFinding(reason=error.reason.value, message=error.message)
+            only = error.reason is Reason.RESTORE_ONLY
+            return LocationFinding(reason=error.reason.value, message=error.message, restore_only=only)
         except StoreError as error:
             return LocationFinding(reason=store_reason(error).value, message=str(error))
         return LocationFinding(

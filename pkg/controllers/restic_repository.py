@@ -15,7 +15,7 @@ import structlog
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import Reason, RepositoryPhase
 from pkg.apis.volumes import ResticRepository
-from pkg.controllers.agent import VolumeFailure
+from pkg.controllers.agent import VolumeFailure, read_password
 from pkg.controllers.config import SettingsError
 from pkg.controllers.repository_password import ensure_password
 from pkg.controllers.status import patch_status, timestamp
@@ -31,6 +31,7 @@ from pkg.manager.reconciler import Result, again_in, done
 from pkg.objectstore.errors import StoreError
 from pkg.restic.environment import restic_environment
 from pkg.restic.errors import CancelledError, RepositoryMissingError, ResticError
+from pkg.restic.password import Password
 from pkg.restic.repository import init_repository, open_repository
 from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
@@ -137,7 +138,9 @@ class ResticRepositoryReconciler:
 
     def _examine(self, repository: ResticRepository, stop: StopToken) -> RepositoryFinding:
         try:
-            stores = self._stores.owned() if repository.spec.initialize else self._stores.checked()
+            stores = self._stores.checked()
+            if repository.spec.initialize and not stores.restore_only:
+                stores = self._stores.owned()
             return self._open_or_make(repository, stores, stop)
         except (VolumeFailure, StoreFailure, SettingsError) as error:
             return RepositoryFinding(reason=error.reason.value, message=error.message)
@@ -154,7 +157,7 @@ class ResticRepositoryReconciler:
         generation = max(1, repository.status.password_generation)
         environment = restic_environment(
             repository=repository.spec.restic_identifier,
-            password=ensure_password(self._client, self._namespace, stores.restic, generation),
+            password=self._password(stores, generation),
             location=stores.settings.location,
             credentials=stores.settings.credentials,
             cache_dir=str(self._scratch_dir / "restic-cache"),
@@ -162,12 +165,17 @@ class ResticRepositoryReconciler:
         try:
             found = open_repository(self._runner, environment, stop)
         except RepositoryMissingError:
-            refusal = refusal_to_make(repository)
+            refusal = refusal_to_make(repository, restore_only=stores.restore_only)
             if refusal is not None:
                 return RepositoryFinding(reason=Reason.REPOSITORY_MISSING.value, message=refusal)
             found = init_repository(self._runner, environment, stop)
             log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
         return compare_identity(repository, found, generation)
+
+    def _password(self, stores: OpenStores, generation: int) -> Password:
+        if stores.restore_only:  # what is here was encrypted by somebody else, so a new password opens none of it
+            return read_password(self._client, self._namespace, generation)
+        return ensure_password(self._client, self._namespace, stores.restic, generation)
 
 
 def _version(repository: ResticRepository) -> tuple[str, int]:
@@ -184,11 +192,13 @@ def needs_a_look(repository: ResticRepository, now: float) -> bool:
     return now - status.checked_at.timestamp() >= LOOK_INTERVAL_SECONDS
 
 
-def refusal_to_make(repository: ResticRepository) -> str | None:
+def refusal_to_make(repository: ResticRepository, *, restore_only: bool = False) -> str | None:
     """Why a missing repository must not be made, or None where it may."""
     where, pinned = repository.spec.restic_identifier, repository.status.repository_id
     if pinned:
         return f"repository {pinned} was at {where} and is gone; bring it back, Ark never makes it anew by itself"
+    if restore_only:
+        return f"there is no repository at {where}, and an installation that only restores makes none"
     if not repository.spec.initialize:
         return f"there is no repository at {where}, and only the first backup of a namespace makes one"
     return None

@@ -24,6 +24,7 @@ from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
 from pkg.controllers.location import LocationFinding, LocationReconciler
+from pkg.controllers.location_record import RecordInCluster
 from pkg.controllers.metrics import ServerMetrics
 from pkg.controllers.nodes import NodeAgents
 from pkg.controllers.repositories import Repositories
@@ -110,7 +111,7 @@ class ServerWiring:
         configs = factory.informer(CONFIGS, Config, namespace=namespace)
         self._config = ConfigReconciler(configs.lister, given.environ, namespace)
         manager.controller("config", self._config).watch(configs)
-        self._stores = Stores(self._config, given.cluster_id)
+        self._stores = Stores(self._config, given.cluster_id, RecordInCluster(client, namespace))
         self._configs = configs
 
     def add_all(self) -> None:
@@ -150,7 +151,9 @@ class ServerWiring:
         reconciler = LocationReconciler(self._stores, operations)
         controller = self._manager.controller("location", reconciler)
         controller.watch(self._configs)
-        controller.enqueue(Key(self._given.namespace, CONFIG_NAME))
+        key = Key(self._given.namespace, CONFIG_NAME)
+        controller.enqueue(key)
+        self._stores.standing_changed = lambda: controller.enqueue(key)
         late.controllers.append(controller)
         self._manager.add_ready_check("location", reconciler.trouble)
 

@@ -10,9 +10,10 @@ from pkg.apis.ark import Config, StorageProvider
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.location import RETRY_SECONDS, LocationFinding, LocationReconciler
-from pkg.controllers.stores import Stores
+from pkg.controllers.stores import StoreFailure, Stores
 from pkg.manager.operations import Operations
 from pkg.objectstore.catalog import read_cluster
+from pkg.objectstore.layout import CLUSTER_KEY
 from pkg.testing.fakeclock import FakeClock
 from pkg.testing.fakes import FakeLister
 from pkg.workqueue.key import Key
@@ -51,16 +52,39 @@ def test_a_missing_bucket_is_trouble_until_it_is_there(tmp_path: Path) -> None:
     assert "BucketMissing" in (world.reconciler.trouble() or "")
 
 
-def test_the_prefix_of_another_cluster_is_trouble_with_both_identities(tmp_path: Path) -> None:
+@pytest.fixture
+def conditional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pkg.controllers.location.supports_conditional_put", lambda store: True)
+
+
+@pytest.mark.usefixtures("conditional")
+def test_a_prefix_that_another_cluster_took_over_is_trouble_with_both_identities(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    world = World(tmp_path, "cluster-1")
+    world.use("shared")
+    world.look()
+    assert world.reconciler.trouble() is None
+    (tmp_path / "shared" / CLUSTER_KEY).write_bytes(b'{"clusterID": "cluster-2"}')
+    with pytest.raises(StoreFailure):
+        world.stores.owned()  # as the next backup does
+    assert world.look() == RETRY_SECONDS
+    trouble = world.reconciler.trouble() or ""
+    assert "cluster-1" in trouble
+    assert "cluster-2" in trouble
+    (tmp_path / "shared" / CLUSTER_KEY).write_bytes(b'{"clusterID": "cluster-1"}')
+    world.look()
+    assert world.reconciler.trouble() is None
+
+
+def test_a_new_installation_is_ready_to_restore_another_clusters_backups(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     first, second = World(tmp_path, "cluster-1"), World(tmp_path, "cluster-2")
     for world in (first, second):
         world.use("shared")
         world.look()
     assert read_cluster(first.stores.current().backups) == "cluster-1"
-    trouble = second.reconciler.trouble() or ""
-    assert "cluster-1" in trouble
-    assert "cluster-2" in trouble
+    assert second.reconciler.trouble() is None
+    assert second.stores.settings().restore_only
 
 
 def test_a_missing_config_is_trouble(tmp_path: Path) -> None:

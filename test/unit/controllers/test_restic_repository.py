@@ -181,8 +181,32 @@ def test_a_bucket_of_another_cluster_is_not_initialized(tmp_path: Path) -> None:
     second = World(tmp_path, cluster_id="cluster-2")
     second.add(initialize=True)
     second.look()
-    assert second.stored.status.reason == "ForeignCluster"
-    assert second.verbs == []
+    assert second.stored.status.reason == "RepositoryMissing"
+    assert "only restores" in second.stored.status.message
+    assert second.verbs == ["cat config"]
+
+
+def test_no_password_is_made_where_nothing_may_be_written(tmp_path: Path) -> None:
+    first = World(tmp_path, cluster_id="cluster-1")
+    first.add(initialize=True)
+    first.look()
+    second = World(tmp_path, cluster_id="cluster-2", password="")
+    second.add(initialize=True)
+    second.look()
+    assert second.stored.status.reason == "PasswordMissing"
+    assert second.api.list(SECRETS, NAMESPACE) == []
+
+
+def test_a_repository_of_another_cluster_is_opened_for_its_restores(tmp_path: Path) -> None:
+    first = World(tmp_path, cluster_id="cluster-1")
+    first.add(initialize=True)
+    first.look()
+    second = World(tmp_path, cluster_id="cluster-2")
+    second.exists("id-1")
+    second.add(initialize=True)
+    second.look()
+    assert (second.stored.status.phase, second.stored.status.repository_id) == ("Ready", "id-1")
+    assert second.verbs == ["cat config"]
 
 
 def test_a_bucket_that_is_missing_keeps_restic_from_starting(tmp_path: Path) -> None:
