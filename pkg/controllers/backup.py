@@ -11,7 +11,7 @@ import structlog
 from pkg.apis.ark import Backup, ItemProgress, VolumeCounts
 from pkg.apis.core import Namespace
 from pkg.apis.duration import parse_duration
-from pkg.apis.meta import JsonObject
+from pkg.apis.meta import Condition, JsonObject
 from pkg.apis.names import IMPORTED_ANNOTATION
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.engine import run_backup
@@ -23,6 +23,7 @@ from pkg.controllers.engine_plan import EngineView
 from pkg.controllers.engine_reconciler import ClaimState, EngineOutcome
 from pkg.controllers.metrics import ServerMetrics
 from pkg.controllers.pace import Pace
+from pkg.controllers.recovery_kit import BackupCondition
 from pkg.controllers.status import patch_progress, patch_status, timestamp, to_json
 from pkg.controllers.stores import OpenStores, StoreFailure, Stores
 from pkg.controllers.volume_plan import Work
@@ -55,6 +56,7 @@ class BackupKindOfEngine:
         scratch_dir: Path,
         metrics: ServerMetrics,
         events: EventRecorder,
+        kit_condition: BackupCondition = lambda: None,
     ) -> None:
         self._client = client
         self._stores = stores
@@ -63,6 +65,7 @@ class BackupKindOfEngine:
         self._scratch_dir = scratch_dir
         self._metrics = metrics
         self._events = events
+        self._kit_condition = kit_condition
 
     def view(self, obj: Backup, work: Work) -> EngineView:
         """What the decision rests on."""
@@ -112,7 +115,7 @@ class BackupKindOfEngine:
         except (BackupInterruptedError, ClaimLostError) as error:
             log.warning("Backup interrupted, it will go on", key=obj.metadata.key, error=str(error))
             return EngineOutcome(status=None)
-        return EngineOutcome(status=outcome.patch)
+        return EngineOutcome(status=with_condition(outcome.patch, self._kit_condition()))
 
     def ended(self, obj: Backup) -> None:
         """Counts and announces it."""
@@ -173,3 +176,11 @@ class BackupKindOfEngine:
             "completionTimestamp": timestamp(self._clock.now()),
             **({"validationErrors": [message]} if refused else {}),
         }
+
+
+def with_condition(status: JsonObject, condition: Condition | None) -> JsonObject:
+    """The status with one more condition, beside those that it has."""
+    if condition is None:
+        return status
+    before = status.get("conditions")
+    return {**status, "conditions": [*(before if isinstance(before, list) else ()), to_json(condition)]}

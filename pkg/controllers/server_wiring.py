@@ -27,6 +27,7 @@ from pkg.controllers.location import LocationFinding, LocationReconciler
 from pkg.controllers.location_record import RecordInCluster
 from pkg.controllers.metrics import ServerMetrics
 from pkg.controllers.nodes import NodeAgents
+from pkg.controllers.recovery_kit_wiring import add_recovery_kit
 from pkg.controllers.repositories import Repositories
 from pkg.controllers.restic_repository import RepositoryFinding, ResticRepositoryReconciler
 from pkg.controllers.restore import RestoreKindOfEngine
@@ -113,6 +114,9 @@ class ServerWiring:
         manager.controller("config", self._config).watch(configs)
         self._stores = Stores(self._config, given.cluster_id, RecordInCluster(client, namespace))
         self._configs = configs
+        self._recovery_kit = add_recovery_kit(
+            manager, namespace=namespace, registry=given.registry, clock=given.clock
+        )
 
     def add_all(self) -> None:
         """Adds every controller."""
@@ -204,6 +208,7 @@ class ServerWiring:
             scratch_dir=given.scratch_dir,
             metrics=self._metrics,
             events=self._events,
+            kit_condition=self._recovery_kit.condition,
         )
         backups = self._manager.factory.informer(BACKUPS, Backup, namespace=given.namespace)
         late = _Late()
