@@ -114,9 +114,7 @@ class ServerWiring:
         manager.controller("config", self._config).watch(configs)
         self._stores = Stores(self._config, given.cluster_id, RecordInCluster(client, namespace))
         self._configs = configs
-        self._recovery_kit = add_recovery_kit(
-            manager, namespace=namespace, registry=given.registry, clock=given.clock
-        )
+        self._recovery_kit = add_recovery_kit(manager, namespace=namespace, registry=given.registry, clock=given.clock)
 
     def add_all(self) -> None:
         """Adds every controller."""
@@ -254,6 +252,7 @@ class ServerWiring:
                 pods=pods,
                 agents=self._agents,
                 changes=self._changes,
+                no_lock=self._stores.settings().restore_only,
             )
         finally:
             stop.cancel("restore ended")

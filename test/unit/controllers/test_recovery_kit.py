@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from pkg.apis.ark import BackupStatus
 from pkg.apis.core import Secret
-from pkg.apis.meta import ObjectMeta
+from pkg.apis.meta import Condition, ObjectMeta
+from pkg.controllers.backup import with_condition
 from pkg.controllers.recovery_kit import KitState, RecoveryKitReconciler, kit_state, without_passwords
 from pkg.restic.password import passwords_digest
 from pkg.testing.fakeclock import FakeClock
@@ -109,3 +112,10 @@ def test_the_log_says_it_once_and_again_after_a_rotation() -> None:
         ("info", None),
         ("warning", "PasswordRotated"),
     ]
+
+
+def test_the_condition_of_a_backup_stands_beside_those_that_it_has() -> None:
+    condition = reconciler(FakeLister([without_passwords(secret(repository_password="a"))])).condition()
+    status = with_condition({"phase": "Completed", "conditions": [{"type": "Other", "status": "True"}]}, condition)
+    assert msgspec.convert(status, BackupStatus).conditions == (Condition(type="Other", status="True"), condition)
+    assert with_condition(status, None) == status
