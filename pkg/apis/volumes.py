@@ -122,6 +122,7 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
         repository_id: Id that the repository must have; empty for 0.9's snapshots.
         root: What to apply to the root directory after the contents; None for 0.9's snapshots.
         marker_only: Another pod's object fills the same claim; only the marker is written.
+        no_lock: Nothing may be written to the store, so the repository is read without a lock.
     """
 
     pod: ObjectReference = ObjectReference()
@@ -135,6 +136,7 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
     root: RootMetadata | None = None
     restore_uid: str = msgspec.field(default="", name="restoreUID")
     marker_only: bool = False
+    no_lock: bool = False
     cancel: bool = False
 
 

@@ -113,7 +113,7 @@ class RestoreKind:
     ) -> RestoreSummary:
         environment = self._agent.environment(repository, obj.spec.repo_identifier, stop)
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
-        request = RestoreRequest(snapshot_id=obj.spec.snapshot_id, target=str(directory))
+        request = RestoreRequest(snapshot_id=obj.spec.snapshot_id, target=str(directory), no_lock=obj.spec.no_lock)
         return restore_volume(self._agent.runner, request, environment, stop, gate.offer)
 
     def _completed(self, obj: PodVolumeRestore, *, path: str, message: str) -> JsonObject:

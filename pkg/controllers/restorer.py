@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import structlog
 
 from pkg.apis.ark import Restore
@@ -39,8 +40,10 @@ class ServerRestorer:
         pods: SharedInformer[Pod],
         agents: NodeAgents,
         changes: ChangeSignal,
+        no_lock: bool = False,
     ) -> None:
         self._restore = restore
+        self._no_lock = no_lock
         self._namespace = restore.metadata.namespace
         self._client = client
         self._lister = lister
@@ -57,6 +60,7 @@ class ServerRestorer:
     def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> None:
         """Creates a PodVolumeRestore, or adopts its own of that name."""
         try:
+            spec = msgspec.structs.replace(spec, no_lock=self._no_lock)
             body = restore_object(self._restore, name, spec, labels)
             self._client.create(POD_VOLUME_RESTORES, self._namespace, body, PodVolumeRestore)
         except AlreadyExistsError:

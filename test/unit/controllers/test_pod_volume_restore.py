@@ -86,6 +86,7 @@ class World:
         repository_id: str = "id-1",
         root: RootMetadata | None = None,
         marker_only: bool = False,
+        no_lock: bool = False,
         source: str = DIRECTORY,
         stop: StopToken | None = None,
     ) -> JsonObject | None:
@@ -102,6 +103,7 @@ class World:
                 root=root,
                 restore_uid="restore-1",
                 marker_only=marker_only,
+                no_lock=no_lock,
             ),
             status=PodVolumeRestoreStatus(phase="InProgress", attempts=1),
         )
@@ -123,6 +125,13 @@ def test_a_volume_is_filled_and_its_pod_told(tmp_path: Path) -> None:
     assert (world.directory / "file").read_bytes() == b"content"
     assert world.marker("done").exists()
     assert not world.marker("failed").exists()
+
+
+@pytest.mark.parametrize("no_lock", [True, False], ids=["nothing may be written", "as usual"])
+def test_a_repository_that_must_not_be_written_is_read_without_a_lock(tmp_path: Path, no_lock: bool) -> None:
+    world = World(tmp_path)
+    world.run(no_lock=no_lock)
+    assert ["--no-lock" in command.arguments for command in world.restic.commands] == [no_lock]
 
 
 def test_the_pod_is_told_only_after_the_data_is_there(tmp_path: Path) -> None:
