@@ -6,7 +6,7 @@ import datetime
 from datetime import UTC, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkg.apis.ark import Schedule, ScheduleSpec
@@ -253,6 +253,7 @@ TEXTS = st.one_of(
 )
 
 
+@settings(deadline=None)  # a loaded machine is no finding
 @given(
     line=TEXTS, zone=st.one_of(st.just(""), st.text(max_size=20)), jitter=st.one_of(st.just(""), st.text(max_size=8))
 )
@@ -285,6 +286,7 @@ def fields(draw: st.DrawFn, low: int, high: int) -> tuple[str, frozenset[int]]:
     )
 
 
+@settings(deadline=None)  # a loaded machine is no finding
 @given(
     minute=fields(0, 59),
     hour=fields(0, 23),
@@ -306,6 +308,7 @@ def test_the_next_run_is_the_one_that_trying_every_minute_finds(
     assert next_run(ScheduleSpec(schedule=f"{minute[0]} {hour[0]} * * {weekday[0]}"), start) == moment
 
 
+@settings(deadline=None)  # a loaded machine is no finding
 @given(
     zone=st.sampled_from(
         ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Beirut"]
