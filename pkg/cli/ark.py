@@ -8,49 +8,117 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 import click
 
+from pkg.cli import program
 from pkg.cli.failures import INTERRUPTED, USAGE, CliError
-from pkg.cli.flags import ClusterFlags, cluster_options
+from pkg.cli.flags import ClusterFlags
 from pkg.cli.lazy import Lazy, LazyGroup
 from pkg.kube.errors import KubeError
 
-_BACKUPS, _RESTORES = "pkg.cli.backup", "pkg.cli.restore"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """A kind that has a group of its own, and for each verb where the command lies."""
+
+    singular: str
+    plural: str
+    verbs: Mapping[str, str]
 
 
-def _verb(name: str, backup: str, restore: str, help_text: str) -> LazyGroup:
-    """`ark get backups` beside `ark backup get`."""
-    commands = {
-        "backups": Lazy(backup, f"{help_text} backups"),
-        "backup": Lazy(backup),
-        "restores": Lazy(restore, f"{help_text} restores"),
-        "restore": Lazy(restore),
-    }
-    return cluster_options(LazyGroup(name, commands, help_text=f"{help_text} backups and restores."))
-
-
-get_group = _verb("get", f"{_BACKUPS}:get", f"{_RESTORES}:get", "List")
-describe_group = _verb("describe", f"{_BACKUPS}:describe", f"{_RESTORES}:describe", "Describe")
-create_group = _verb("create", f"{_BACKUPS}:create", f"{_RESTORES}:create", "Create")
-
-command = cluster_options(
-    LazyGroup(
-        "ark",
-        {
-            "backup": Lazy("pkg.cli.backup:command", "Work with backups"),
-            "restore": Lazy("pkg.cli.restore:command", "Work with restores"),
-            "create": Lazy("pkg.cli.ark:create_group", "Create a backup or a restore"),
-            "get": Lazy("pkg.cli.ark:get_group", "List backups or restores"),
-            "describe": Lazy("pkg.cli.ark:describe_group", "Describe backups or restores"),
-            "restic": Lazy("pkg.cli.restic:command", "Work with restic: repositories, and the node agent"),
-            "server": Lazy("pkg.cli.server:command", "Run the Ark server"),
-            "version": Lazy("pkg.cli.version:command", "Print the version"),
+_KINDS = (
+    _Kind(
+        singular="backup",
+        plural="backups",
+        verbs={
+            "create": "pkg.cli.backup:create",
+            "get": "pkg.cli.backup:get",
+            "describe": "pkg.cli.backup:describe",
         },
-        help_text="Back up Kubernetes: objects into object storage, the contents of pod volumes with restic.",
-    )
+    ),
+    _Kind(
+        singular="restore",
+        plural="restores",
+        verbs={
+            "create": "pkg.cli.restore:create",
+            "get": "pkg.cli.restore:get",
+            "describe": "pkg.cli.restore:describe",
+        },
+    ),
+)
+
+
+def _verb_first(verb: str) -> LazyGroup:
+    """`ark get backups` beside `ark backup get`; 0.9 had both numbers of the noun but for `create`."""
+    table: dict[str, Lazy] = {}
+    for kind in _KINDS:
+        target = kind.verbs.get(verb)
+        if target and verb == "create":
+            table[kind.singular] = Lazy(target, f"Create a {kind.singular}")
+        elif target:
+            table[kind.plural] = Lazy(target, f"{verb.capitalize()} {kind.plural}")
+            table[kind.singular] = Lazy(target)
+    return LazyGroup(verb, table, help_text=f"{verb.capitalize()} backups, restores or schedules.")
+
+
+def _of_kind(singular: str, **others: Lazy) -> LazyGroup:
+    """`ark backup` with its verbs, and what only this kind has."""
+    kind = next(one for one in _KINDS if one.singular == singular)
+    table = {verb: Lazy(target, f"{verb.capitalize()} {kind.plural}") for verb, target in kind.verbs.items()}
+    return LazyGroup(singular, table | others, help_text=f"Work with {kind.plural}.")
+
+
+get_group, describe_group, create_group = _verb_first("get"), _verb_first("describe"), _verb_first("create")
+backup_group = _of_kind(
+    "backup",
+    logs=Lazy("pkg.cli.backup:logs", "Show the log of a backup"),
+    download=Lazy("pkg.cli.backup_download:command", "Download the objects of a backup"),
+)
+plugin_group = LazyGroup(
+    "plugin",
+    {
+        "add": Lazy("pkg.cli.plugin:add", "Add a plug-in (0.9; there are none)"),
+        "remove": Lazy("pkg.cli.plugin:remove", "Remove a plug-in (0.9; there are none)"),
+    },
+    help_text="Plug-ins of Ark 0.9.",
+)
+client_group = LazyGroup(
+    "client",
+    {"config": Lazy("pkg.cli.ark:client_config_group", "Get and set the client's configuration")},
+    help_text="Work with this program.",
+)
+client_config_group = LazyGroup(
+    "config",
+    {
+        "get": Lazy("pkg.cli.client_config:get", "Show values"),
+        "set": Lazy("pkg.cli.client_config:set_values", "Set values"),
+    },
+    help_text="Get and set the client's configuration, which lies in ~/.config/ark/config.json.",
+)
+
+command = LazyGroup(
+    "ark",
+    {
+        "backup": Lazy("pkg.cli.ark:backup_group", "Work with backups"),
+        "restore": Lazy("pkg.cli.restore:command", "Work with restores"),
+        "create": Lazy("pkg.cli.ark:create_group", "Create a backup, restore or schedule"),
+        "get": Lazy("pkg.cli.ark:get_group", "List backups, restores or schedules"),
+        "describe": Lazy("pkg.cli.ark:describe_group", "Describe backups, restores or schedules"),
+        "recovery-kit": Lazy("pkg.cli.recovery_kit:command", "Save what opens the volumes of a cluster that is gone"),
+        "restic": Lazy("pkg.cli.restic:command", "Work with restic: repositories, and the node agent"),
+        "server": Lazy("pkg.cli.server:command", "Run the Ark server"),
+        "client": Lazy("pkg.cli.ark:client_group", "Configure this program"),
+        "completion": Lazy("pkg.cli.completion:command", "Print a completion script for bash, zsh or fish"),
+        "debug": Lazy("pkg.cli.debug:command", "Collect what helps with a problem, without secrets"),
+        "plugin": Lazy("pkg.cli.ark:plugin_group"),
+        "run-plugin": Lazy("pkg.cli.plugin:run"),
+        "version": Lazy("pkg.cli.version:command", "Print the version"),
+    },
+    help_text="Back up Kubernetes: objects into object storage, the contents of pod volumes with restic.",
 )
 
 
@@ -64,7 +132,8 @@ def run(arguments: Sequence[str] | None = None, flags: ClusterFlags | None = Non
     try:
         code = command.main(
             args=None if arguments is None else list(arguments),
-            prog_name="ark",
+            prog_name=program.name_by_path(),
+            complete_var=program.COMPLETION_VARIABLE,
             standalone_mode=False,
             obj=flags or ClusterFlags(),
         )
@@ -79,7 +148,9 @@ def run(arguments: Sequence[str] | None = None, flags: ClusterFlags | None = Non
     except CliError as error:
         return _fail(str(error), error.exit_code)
     except KubeError as error:
-        return _fail(str(error), 1)
+        from pkg.cli.sentences import sentence  # only where something is wrong
+
+        return _fail(sentence(error), 1)
     return code if isinstance(code, int) else 0
 
 

@@ -1,4 +1,4 @@
-"""`ark backup`: create, get, describe and logs."""
+"""`ark backup create`, `get`, `describe` and `logs`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import TERMINAL_PHASES
 from pkg.cli.backup_options import backup_options, backup_spec, kept_text
 from pkg.cli.failures import CliError
-from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, cluster_options, switch
+from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, switch
+from pkg.cli.names import named_argument
 from pkg.cli.requests import (
     created,
     label_map,
@@ -41,17 +42,10 @@ def create(flags: ClusterFlags, /, name: str, **options: object) -> int:
 @click.pass_obj
 def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> None:
     """Lists Backups."""
-    from pkg.cli.output import label_columns, print_objects, read_objects
-    from pkg.cli.tables import backup_columns, in_backup_order
-    from pkg.kube.refs import BACKUPS
+    from pkg.cli.listing import print_listing
+    from pkg.cli.tables import BACKUP_LISTING
 
-    connection = flags.connect()
-    objects = read_objects(connection, BACKUPS, names, str(options["selector"]))
-    columns = backup_columns(connection.clock.now()) + label_columns(
-        options["label_columns"] if isinstance(options["label_columns"], tuple) else (),
-        show_all=options["show_labels"] is True,
-    )
-    print_objects(in_backup_order(objects), str(options["output"]), columns, ref=BACKUPS)
+    print_listing(flags, BACKUP_LISTING, names, options)
 
 
 @click.command("describe", cls=ArkCommand, help="Describe backups.")
@@ -61,18 +55,19 @@ def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> No
 def describe(flags: ClusterFlags, /, names: tuple[str, ...], *, details: bool, **options: object) -> None:
     """Describes Backups."""
     from pkg.cli.describe_backup import describe_backup
-    from pkg.cli.output import read_objects
-    from pkg.cli.tables import in_backup_order
+    from pkg.cli.reading import read_objects
+    from pkg.cli.tables import backup_order, name_of
     from pkg.kube.refs import BACKUPS
 
     connection = flags.connect()
-    objects = in_backup_order(read_objects(connection, BACKUPS, names, str(options["selector"])))
+    found = read_objects(connection, BACKUPS, names, str(options["selector"]))
+    objects = sorted(found, key=lambda obj: backup_order(name_of(obj)))
     texts = [describe_backup(connection, obj, details=details) for obj in objects]
     click.echo("\n\n".join(texts), nl=False)
 
 
 @click.command("logs", cls=ArkCommand, help="Show the log of a backup.")
-@click.argument("name", metavar="BACKUP")
+@named_argument("name", metavar="BACKUP")
 @click.option("--timeout", type=Seconds(), default="1m", show_default=True, help="How long to wait for the server.")
 @click.pass_obj
 def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
@@ -80,7 +75,7 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
     import msgspec
 
     from pkg.cli.download import stream_text
-    from pkg.cli.output import read_object
+    from pkg.cli.reading import read_object
     from pkg.kube.refs import BACKUPS
 
     connection = flags.connect()
@@ -90,9 +85,3 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
         raise CliError(f'the log of backup "{name}" is there when it has ended; it is {phase} now')
     output = sys.stdout.buffer
     stream_text(connection, "BackupLog", name, output.write, timeout_seconds=timeout)
-
-
-command = cluster_options(click.Group("backup", help="Work with backups."))
-_COMMANDS: tuple[click.Command, ...] = (create, get, describe, logs)
-for _command in _COMMANDS:
-    command.add_command(cluster_options(_command))

@@ -1,24 +1,24 @@
 """How the CLI reaches a cluster.
 
-The namespace is the flag's, else the key `namespace` of `~/.config/ark/config.json` as in 0.9, else heptio-ark.
+The namespace is the flag's, else that of HEPTIO_ARK_NAMESPACE, else the key `namespace` of the client configuration as
+in 0.9, else heptio-ark.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pkg.apis.names import DEFAULT_NAMESPACE
-from pkg.cli.failures import CliError
-from pkg.cli.flags import ClusterFlags
+from pkg.cli import client_file
 from pkg.cli.patience import PatientTransport
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK, Clock
 
-CONFIG_FILE = Path(".config/ark/config.json")
+NAMESPACE_VARIABLE = "HEPTIO_ARK_NAMESPACE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class Connection:
     clock: Clock = REAL_CLOCK
 
 
-def connect(flags: ClusterFlags) -> Connection:
-    """Opens a connection; nothing is sent yet.
+def connect(*, kubeconfig: str = "", kubecontext: str = "", namespace: str = "") -> Connection:
+    """Opens a connection; nothing is sent yet. What is empty is found: environment, client configuration, default.
 
     Raises:
         KubeconfigError: there is no usable configuration.
@@ -44,22 +44,16 @@ def connect(flags: ClusterFlags) -> Connection:
     from pkg.kube.portforward import port_forward  # imports kubernetes, half a second
     from pkg.kube.transport import load_transport
 
-    transport = load_transport(flags.kubeconfig, flags.kubecontext)
-    namespace = flags.namespace or configured_namespace(Path.home() / CONFIG_FILE) or DEFAULT_NAMESPACE
+    transport = load_transport(kubeconfig, kubecontext)
+    ark_namespace = namespace or found_namespace(os.environ, client_file.path())
     return Connection(
         client=Client(PatientTransport(transport)),
-        namespace=namespace,
-        forward=lambda pod, port: port_forward(transport, namespace, pod, port),
+        namespace=ark_namespace,
+        forward=lambda pod, port: port_forward(transport, ark_namespace, pod, port),
     )
 
 
-def configured_namespace(path: Path) -> str:
-    """The namespace of Ark's client configuration, empty when there is none."""
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        raise CliError(f"{path} cannot be read: {error}: repair or remove it") from error
-    namespace = found.get("namespace", "") if isinstance(found, dict) else ""
-    return namespace if isinstance(namespace, str) else ""
+def found_namespace(environ: Mapping[str, str], file: Path) -> str:
+    """Ark's namespace where no flag names it."""
+    from_environment = environ.get(NAMESPACE_VARIABLE, "")
+    return from_environment or client_file.read_values(file).get(client_file.NAMESPACE_KEY, "") or DEFAULT_NAMESPACE

@@ -24,7 +24,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import RequestPhase
 from pkg.cli.client import Connection
 from pkg.cli.failures import TIMED_OUT, CliError
-from pkg.cli.output import not_installed
+from pkg.cli.reading import not_installed
 from pkg.kube.errors import AlreadyExistsError, KubeError, NotFoundError
 from pkg.kube.refs import DOWNLOAD_REQUESTS
 from pkg.kube.stop import StopToken

@@ -6,24 +6,28 @@ follows it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-if TYPE_CHECKING:  # imports kubernetes' neighbours; `ark --help` must not
+if TYPE_CHECKING:  # imports msgspec; `ark --help` must not
     from pkg.cli.client import Connection
 
 C = TypeVar("C", bound=click.Command)
 F = TypeVar("F", bound=Callable[..., object])
-OUTPUTS = ("table", "json", "yaml")
+OUTPUTS = ("table", "json", "yaml", "wide", "name")
+# glog's flags, which 0.9 had on every command; scripts that give them go on to work, and nothing comes of it.
+_GLOG_SWITCHES = ("--alsologtostderr", "--logtostderr")
+_GLOG_VALUES = (("--log_backtrace_at",), ("--log_dir",), ("--stderrthreshold",), ("-v", "--v"), ("--vmodule",))
 
 
 def _connect(flags: ClusterFlags) -> Connection:
-    from pkg.cli.client import connect  # the import costs half a second
+    from pkg.cli.client import connect  # the import costs what help must not
 
-    return connect(flags)
+    return connect(kubeconfig=flags.kubeconfig, kubecontext=flags.kubecontext, namespace=flags.namespace)
 
 
 @dataclass(slots=True)
@@ -108,26 +112,35 @@ class Seconds(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
-class Output(click.ParamType[str]):
-    """table, json or yaml."""
+class Output(click.Choice[str]):
+    """A form of printing."""
 
     name = "format"
+
+    def __init__(self) -> None:
+        super().__init__(OUTPUTS)
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Checks the word."""
         if value not in OUTPUTS:
-            self.fail(f"invalid output format \"{value}\" - valid values are 'table', 'json', and 'yaml'", param, ctx)
+            *first, last = (f"'{form}'" for form in OUTPUTS)
+            valid = f"{', '.join(first)}, and {last}"
+            self.fail(f'invalid output format "{value}" - valid values are {valid}', param, ctx)
         return str(value)
 
 
-class ArkCommand(click.Command):
-    """A command in which a bare boolean flag never swallows the argument after it."""
+class _WithClusterFlags(click.Command):
+    """Has the flags that every command has, and no bare boolean flag swallows the argument after it."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own, then everybody's."""
+        return [*super().get_params(ctx), *_cluster_params()]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Writes `--wait` out as `--wait=true`, then parses."""
         long_names = {
             name: max(option.opts, key=len)
-            for option in self.params
+            for option in self.get_params(ctx)
             if isinstance(option, click.Option) and isinstance(option.type, Switch)
             for name in option.opts
         }
@@ -136,20 +149,41 @@ class ArkCommand(click.Command):
         return super().parse_args(ctx, [*written, *args[end:]])
 
 
+class ArkCommand(_WithClusterFlags):
+    """A command."""
+
+
+class ArkGroup(_WithClusterFlags, click.Group):
+    """A group."""
+
+
 def switch(*names: str, help_text: str, default: bool | None = None) -> Callable[[F], F]:
     """A boolean flag."""
     return click.option(*names, type=Switch(), default=default, help=help_text)
 
 
-def cluster_options(command: C) -> C:
-    """Adds --kubeconfig, --kubecontext and -n/--namespace, which may stand anywhere in the line."""
+@functools.cache
+def _cluster_params() -> tuple[click.Option, ...]:
+    """--kubeconfig, --kubecontext, -n/--namespace and glog's flags, which may stand anywhere in the line."""
     texts = {
         ("--kubeconfig",): "Path of the kubeconfig; else $KUBECONFIG, the pod's account, or ~/.kube/config.",
-        ("--kubecontext",): "Context of the kubeconfig.",
-        ("-n", "--namespace"): "Namespace that Ark runs in.  [default: heptio-ark]",
+        ("--kubecontext", "--context"): "Context of the kubeconfig.",
+        ("-n", "--namespace"): "Namespace that Ark runs in; else the client configuration's, else heptio-ark.",
     }
-    for names, text in texts.items():
-        command.params.append(click.Option(names, default="", expose_value=False, callback=_store, help=text))
+    return (
+        *(
+            click.Option(names, default="", expose_value=False, callback=_store, help=text)
+            for names, text in texts.items()
+        ),
+        *(click.Option([name], type=Switch(), expose_value=False, hidden=True) for name in _GLOG_SWITCHES),
+        *(click.Option(names, expose_value=False, hidden=True) for names in _GLOG_VALUES),
+    )
+
+
+def cluster_options(command: C) -> C:
+    """Adds the flags that every command has to one that is neither an ArkCommand nor an ArkGroup."""
+    if not isinstance(command, _WithClusterFlags):
+        command.params.extend(_cluster_params())
     return command
 
 

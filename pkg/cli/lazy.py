@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import click
 
+from pkg.cli.flags import ArkGroup
+
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
@@ -28,7 +30,7 @@ class Lazy:
         return found
 
 
-class LazyGroup(click.Group):
+class LazyGroup(ArkGroup):
     """A group over a table of lazy commands."""
 
     def __init__(self, name: str, commands: Mapping[str, Lazy], *, help_text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from pkg.apis.label_selector import parse_selector
 from pkg.apis.meta import Json, JsonObject
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ClusterFlags, CommaList, Output, Pairs, Seconds, switch
+from pkg.cli.names import complete_names
 from pkg.kube.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
 from pkg.kube.refs import BACKUPS, RESTORES, SCHEDULES
 
@@ -59,7 +61,7 @@ def wait_options(function: F) -> F:
 def list_options(function: F) -> F:
     """The flags that say which objects to show."""
     options = (
-        click.argument("names", nargs=-1, metavar="[NAME]..."),
+        click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names),
         click.option(
             "-l", "--selector", default="", callback=_checked_selector, help="Only objects with these labels."
         ),
@@ -113,7 +115,7 @@ def created(flags: ClusterFlags, kind: str, obj: JsonObject, options: Mapping[st
         options: The command's, with those of `wait_options` or `print_options`.
         after: What is said when it is created.
     """
-    from pkg.cli.output import encoded, not_installed
+    from pkg.cli.reading import no_namespace, not_installed
 
     ref = _KINDS[kind]
     connection = flags.connect()
@@ -122,14 +124,14 @@ def created(flags: ClusterFlags, kind: str, obj: JsonObject, options: Mapping[st
     named: JsonObject = {"apiVersion": ref.api_version, "kind": ref.kind, **obj}
     if options["output"]:
         full: Json = {**metadata, "namespace": connection.namespace} if isinstance(metadata, dict) else {}
-        click.echo(encoded([{**named, "metadata": full}], str(options["output"]), ref), nl=False)
+        _print(kind, {**named, "metadata": full}, connection.clock.now(), options)
         return 0
     try:
         connection.client.create_raw(ref, connection.namespace, named)
     except AlreadyExistsError as error:
         raise CliError(f'a {kind} "{name}" exists already: choose another name') from error
     except NotFoundError as error:
-        raise not_installed(ref) from error
+        raise (no_namespace(connection.namespace) if "namespaces" in str(error) else not_installed(ref)) from error
     except (InvalidError, ForbiddenError) as error:
         raise CliError(f'{kind} "{name}" is refused: {error}') from error
     verb = "created" if kind == "schedule" else "submitted"
@@ -142,6 +144,20 @@ def created(flags: ClusterFlags, kind: str, obj: JsonObject, options: Mapping[st
     seconds = timeout if isinstance(timeout, float) else 0.0
     struct: type[Backup] | type[Restore] = Backup if kind == "backup" else Restore
     return wait_for_end(connection, ref, struct, name, timeout_seconds=seconds)
+
+
+def _print(kind: str, obj: JsonObject, now: datetime.datetime, options: Mapping[str, object]) -> None:
+    from pkg.cli.listing import print_raw
+    from pkg.cli.tables import BACKUP_LISTING, RESTORE_LISTING, SCHEDULE_LISTING
+
+    raw, output = [msgspec.json.encode(obj)], str(options["output"])
+    match kind:
+        case "backup":
+            print_raw(BACKUP_LISTING, raw, now, output, options)
+        case "restore":
+            print_raw(RESTORE_LISTING, raw, now, output, options)
+        case _:
+            print_raw(SCHEDULE_LISTING, raw, now, output, options)
 
 
 def _apply(function: F, options: tuple[Callable[[F], F], ...]) -> F:

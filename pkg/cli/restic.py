@@ -15,16 +15,10 @@ from pkg.cli.requests import list_options, output_option
 @click.pass_obj
 def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> None:
     """Lists ResticRepositories."""
-    from pkg.cli.output import label_columns, print_objects, read_objects
-    from pkg.cli.tables import repository_columns
-    from pkg.kube.refs import RESTIC_REPOSITORIES
+    from pkg.cli.listing import print_listing
+    from pkg.cli.tables import REPOSITORY_LISTING
 
-    objects = read_objects(flags.connect(), RESTIC_REPOSITORIES, names, str(options["selector"]))
-    columns = repository_columns() + label_columns(
-        options["label_columns"] if isinstance(options["label_columns"], tuple) else (),
-        show_all=options["show_labels"] is True,
-    )
-    print_objects(objects, str(options["output"]), columns, ref=RESTIC_REPOSITORIES)
+    print_listing(flags, REPOSITORY_LISTING, names, options)
 
 
 repository_group = cluster_options(click.Group("repo", help="Work with restic repositories."))

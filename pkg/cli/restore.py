@@ -12,6 +12,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import TERMINAL_PHASES
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ArkCommand, ClusterFlags, Pairs, Seconds, cluster_options, switch
+from pkg.cli.names import complete_backups, named_argument
 from pkg.cli.requests import (
     created,
     label_map,
@@ -26,7 +27,7 @@ from pkg.cli.requests import (
 
 @click.command("create", cls=ArkCommand, help="Create a restore.")
 @click.argument("name", metavar="[RESTORE_NAME]", required=False, default="")
-@click.option("--from-backup", required=True, help="The backup to restore.")
+@click.option("--from-backup", required=True, shell_complete=complete_backups, help="The backup to restore.")
 @scope_options
 @click.option("--namespace-mappings", type=Pairs(":"), default=None, help="src1:dst1,src2:dst2,...")
 @switch("--restore-volumes", help_text="Restore the contents of volumes; yes without it.")
@@ -34,7 +35,7 @@ from pkg.cli.requests import (
 @click.pass_obj
 def create(flags: ClusterFlags, /, name: str, from_backup: str, **options: object) -> int:
     """Creates a Restore and, on demand, waits for its end."""
-    from pkg.cli.output import read_object
+    from pkg.cli.reading import read_object
     from pkg.kube.refs import BACKUPS
 
     if not options["output"]:
@@ -55,16 +56,10 @@ def create(flags: ClusterFlags, /, name: str, from_backup: str, **options: objec
 @click.pass_obj
 def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> None:
     """Lists Restores."""
-    from pkg.cli.output import label_columns, print_objects, read_objects
-    from pkg.cli.tables import restore_columns
-    from pkg.kube.refs import RESTORES
+    from pkg.cli.listing import print_listing
+    from pkg.cli.tables import RESTORE_LISTING
 
-    objects = read_objects(flags.connect(), RESTORES, names, str(options["selector"]))
-    columns = restore_columns() + label_columns(
-        options["label_columns"] if isinstance(options["label_columns"], tuple) else (),
-        show_all=options["show_labels"] is True,
-    )
-    print_objects(objects, str(options["output"]), columns, ref=RESTORES)
+    print_listing(flags, RESTORE_LISTING, names, options)
 
 
 @click.command("describe", cls=ArkCommand, help="Describe restores.")
@@ -74,7 +69,7 @@ def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> No
 def describe(flags: ClusterFlags, /, names: tuple[str, ...], *, details: bool, **options: object) -> None:
     """Describes Restores."""
     from pkg.cli.describe_restore import describe_restore
-    from pkg.cli.output import read_objects
+    from pkg.cli.reading import read_objects
     from pkg.kube.refs import RESTORES
 
     connection = flags.connect()
@@ -84,7 +79,7 @@ def describe(flags: ClusterFlags, /, names: tuple[str, ...], *, details: bool, *
 
 
 @click.command("logs", cls=ArkCommand, help="Show the log of a restore.")
-@click.argument("name", metavar="RESTORE")
+@named_argument("name", metavar="RESTORE")
 @click.option("--timeout", type=Seconds(), default="1m", show_default=True, help="How long to wait for the server.")
 @click.pass_obj
 def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
@@ -92,7 +87,7 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
     import msgspec
 
     from pkg.cli.download import stream_text
-    from pkg.cli.output import read_object
+    from pkg.cli.reading import read_object
     from pkg.kube.refs import RESTORES
 
     connection = flags.connect()

@@ -38,7 +38,10 @@ log = structlog.get_logger()
 
 @click.command("server")
 @daemon_options
-def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str) -> None:
+@click.option("--plugin-dir", default="/plugins", hidden=True, help="Accepted as in 0.9; there are no plug-ins.")
+def command(
+    log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str, plugin_dir: str
+) -> None:
     """Run the Ark server: backups, restores, repositories and downloads."""
     configure_logs(log_level, log_format)
     stop = StopToken()

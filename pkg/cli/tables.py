@@ -4,56 +4,90 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-import msgspec
-
-from pkg.apis.ark import Backup, Restore
+from pkg.apis.ark import Backup, Restore, Schedule, VolumeCounts
 from pkg.apis.duration import parse_duration
 from pkg.apis.label_selector import selector_string
 from pkg.apis.meta import JsonObject, LabelSelector
 from pkg.apis.volumes import ResticRepository
-from pkg.cli.output import NONE, Column
+from pkg.cli.listing import Column, Listing
+from pkg.cli.output import NONE
+from pkg.kube.refs import BACKUPS, RESTIC_REPOSITORIES, RESTORES, SCHEDULES
 
-T = TypeVar("T")
 _DATED = re.compile(r"(.*-)(\d{14})$")
 _UNITS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
-def backup_columns(now: datetime.datetime) -> list[Column]:
-    """The table of backups."""
+def _backup_columns(now: datetime.datetime) -> list[Column[Backup]]:
     return [
-        _column("NAME", Backup, lambda one: one.metadata.name),
-        _column("STATUS", Backup, backup_status),
-        _column("CREATED", Backup, lambda one: time_text(one.status.start_timestamp)),
-        _column("EXPIRES", Backup, lambda one: expires_text(one, now)),
-        _column("SELECTOR", Backup, lambda one: selector_text(one.spec.label_selector)),
+        Column("NAME", lambda one: one.metadata.name),
+        Column("STATUS", backup_status),
+        Column("CREATED", lambda one: time_text(one.status.start_timestamp)),
+        Column("EXPIRES", lambda one: expires_text(one, now)),
+        Column("SELECTOR", lambda one: selector_text(one.spec.label_selector)),
+        Column("ERRORS", lambda one: str(one.status.errors), wide=True),
+        Column("WARNINGS", lambda one: str(one.status.warnings), wide=True),
+        Column("VOLUMES", lambda one: volumes_text(one.status.volumes), wide=True),
+        Column("REASON", lambda one: one.status.reason or NONE, wide=True),
     ]
 
 
-def restore_columns() -> list[Column]:
-    """The table of restores."""
+def _restore_columns(now: datetime.datetime) -> list[Column[Restore]]:
     return [
-        _column("NAME", Restore, lambda one: one.metadata.name),
-        _column("BACKUP", Restore, lambda one: one.spec.backup_name),
-        _column("STATUS", Restore, lambda one: one.status.phase or "New"),
-        _column("WARNINGS", Restore, lambda one: str(one.status.warnings)),
-        _column("ERRORS", Restore, lambda one: str(one.status.errors)),
-        _column("CREATED", Restore, lambda one: time_text(one.metadata.creation_timestamp)),
-        _column("SELECTOR", Restore, lambda one: selector_text(one.spec.label_selector)),
+        Column("NAME", lambda one: one.metadata.name),
+        Column("BACKUP", lambda one: one.spec.backup_name),
+        Column("STATUS", lambda one: one.status.phase or "New"),
+        Column("WARNINGS", lambda one: str(one.status.warnings)),
+        Column("ERRORS", lambda one: str(one.status.errors)),
+        Column("CREATED", lambda one: time_text(one.metadata.creation_timestamp)),
+        Column("SELECTOR", lambda one: selector_text(one.spec.label_selector)),
+        Column("VOLUMES", lambda one: volumes_text(one.status.volumes), wide=True),
+        Column("REASON", lambda one: one.status.reason or NONE, wide=True),
     ]
 
 
-def repository_columns() -> list[Column]:
-    """The table of restic repositories."""
+def _schedule_columns(now: datetime.datetime) -> list[Column[Schedule]]:
     return [
-        _column("NAME", ResticRepository, lambda one: one.metadata.name),
-        _column("STATUS", ResticRepository, lambda one: one.status.phase or "New"),
-        _column(
-            "LAST MAINTENANCE", ResticRepository, lambda one: time_text(one.status.last_maintenance_time, "<never>")
-        ),
+        Column("NAME", lambda one: one.metadata.name),
+        Column("STATUS", lambda one: one.status.phase or "New"),
+        Column("CREATED", lambda one: time_text(one.metadata.creation_timestamp)),
+        Column("SCHEDULE", lambda one: one.spec.schedule),
+        Column("BACKUP TTL", lambda one: one.spec.template.ttl),
+        Column("LAST BACKUP", lambda one: distance_text(one.status.last_backup, now)),
+        Column("SELECTOR", lambda one: selector_text(one.spec.template.label_selector)),
+        Column("PAUSED", lambda one: str(one.spec.paused).lower(), wide=True),
+        Column("NEXT BACKUP", lambda one: distance_text(one.status.next_backup, now), wide=True),
+        Column("TIME ZONE", lambda one: one.spec.time_zone or "UTC", wide=True),
     ]
+
+
+def _repository_columns(now: datetime.datetime) -> list[Column[ResticRepository]]:
+    return [
+        Column("NAME", lambda one: one.metadata.name),
+        Column("STATUS", lambda one: one.status.phase or "New"),
+        Column("LAST MAINTENANCE", lambda one: time_text(one.status.last_maintenance_time, "<never>")),
+        Column("NAMESPACE", lambda one: one.spec.volume_namespace, wide=True),
+        Column("REPOSITORY", lambda one: one.spec.restic_identifier, wide=True),
+        Column("MESSAGE", lambda one: one.status.message or NONE, wide=True),
+    ]
+
+
+def in_backup_order(backups: Sequence[Backup]) -> list[Backup]:
+    """By name, but dated names of one schedule newest first."""
+    return sorted(backups, key=lambda one: backup_order(one.metadata.name))
+
+
+def backup_order(name: str) -> tuple[str, int]:
+    """What backups are sorted by."""
+    dated = _DATED.fullmatch(name)
+    return (dated[1], -int(dated[2])) if dated else (name, 0)
+
+
+BACKUP_LISTING = Listing(ref=BACKUPS, struct=Backup, columns=_backup_columns, order=in_backup_order)
+RESTORE_LISTING = Listing(ref=RESTORES, struct=Restore, columns=_restore_columns)
+SCHEDULE_LISTING = Listing(ref=SCHEDULES, struct=Schedule, columns=_schedule_columns)
+REPOSITORY_LISTING = Listing(ref=RESTIC_REPOSITORIES, struct=ResticRepository, columns=_repository_columns)
 
 
 def backup_status(backup: Backup) -> str:
@@ -61,21 +95,15 @@ def backup_status(backup: Backup) -> str:
     return "Deleting" if backup.metadata.deletion_timestamp else backup.status.phase or "New"
 
 
-def in_backup_order(objects: Sequence[JsonObject]) -> list[JsonObject]:
-    """By name, but dated names of one schedule newest first."""
-
-    def key(obj: JsonObject) -> tuple[str, int]:
-        name = name_of(obj)
-        dated = _DATED.fullmatch(name)
-        return (dated[1], -int(dated[2])) if dated else (name, 0)
-
-    return sorted(objects, key=key)
-
-
 def name_of(obj: JsonObject) -> str:
     """An object's name."""
     metadata = obj.get("metadata")
     return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+
+def volumes_text(counts: VolumeCounts | None) -> str:
+    """Volumes done of those expected."""
+    return f"{counts.captured}/{counts.expected}" if counts else NONE
 
 
 def time_text(moment: datetime.datetime | None, absent: str = "<n/a>") -> str:
@@ -92,9 +120,14 @@ def expires_text(backup: Backup, now: datetime.datetime) -> str:
         except ValueError:
             return "n/a"
         expiration = backup.metadata.creation_timestamp + datetime.timedelta(seconds=seconds) if seconds else None
-    if expiration is None:
+    return distance_text(expiration, now)
+
+
+def distance_text(moment: datetime.datetime | None, now: datetime.datetime) -> str:
+    """`3h` for what is to come, `3h ago` for what is past."""
+    if moment is None:
         return "n/a"
-    left = (expiration - now).total_seconds()
+    left = (moment - now).total_seconds()
     return short_duration(left) if left >= 0 else f"{short_duration(-left)} ago"
 
 
@@ -119,7 +152,3 @@ def selector_text(selector: LabelSelector | None) -> str:
         return selector_string(selector) or NONE
     except ValueError as error:
         return f"<invalid: {error}>"
-
-
-def _column(heading: str, struct: type[T], text: Callable[[T], str]) -> Column:
-    return Column(heading, lambda obj: text(msgspec.convert(obj, struct)))

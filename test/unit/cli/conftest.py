@@ -10,6 +10,7 @@ import pytest
 from pkg.cli.ark import run
 from pkg.cli.client import Connection
 from pkg.cli.flags import ClusterFlags
+from pkg.kube import refs
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
 
@@ -18,7 +19,10 @@ Ark = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def api() -> FakeApi:
-    return FakeApi()
+    made = FakeApi()
+    for namespace in ("heptio-ark", "other"):
+        made.add(refs.NAMESPACES, {"metadata": {"name": namespace}})
+    return made
 
 
 @pytest.fixture

@@ -94,7 +94,10 @@ def test_a_cluster_without_ark_is_said(ark: Ark, api: FakeApi) -> None:
 def test_a_cluster_that_does_not_answer_is_one_sentence(ark: Ark, api: FakeApi) -> None:
     api.fail_next(TransportError("https://10.0.0.1:6443 refused the connection"))
     code, _, err = ark("backup", "get")
-    assert (code, err) == (1, "An error occurred: https://10.0.0.1:6443 refused the connection\n")
+    assert code == 1
+    assert err.startswith("An error occurred: the Kubernetes API cannot be reached: ")
+    assert "https://10.0.0.1:6443 refused the connection" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
