@@ -242,7 +242,14 @@ class ScheduleSpec(ApiStruct, frozen=True, kw_only=True):
 
 
 class ScheduleStatus(ApiStruct, frozen=True, kw_only=True):
-    """What became of a schedule."""
+    """What became of a schedule.
+
+    Attributes:
+        last_backup: The time of the run that made the last backup; in 0.9 the moment at which it was made.
+        last_skipped: The time of the last run that was left out; `reason` says why.
+        timetable: Line, time zone and jitter that are in force.
+        counts_from: Only runs after this moment are due, because the schedule was changed, paused or refused before.
+    """
 
     phase: str = ""
     last_backup: datetime.datetime | None = None
@@ -250,6 +257,8 @@ class ScheduleStatus(ApiStruct, frozen=True, kw_only=True):
     last_backup_name: str = ""
     next_backup: datetime.datetime | None = None
     last_skipped: datetime.datetime | None = None
+    timetable: str = ""
+    counts_from: datetime.datetime | None = None
     reason: str = ""
     message: str = ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pkg.apis.ark import Backup
+from pkg.apis.ark import Backup, BackupSpec
 from pkg.apis.duration import parse_duration
 from pkg.apis.label_selector import selector_problems
 from pkg.apis.name_lists import EVERYTHING, list_problems
@@ -37,6 +37,22 @@ def validate_backup(
         *_name_problems(backup.metadata.name, restic_location, prefix),
         *_resource_problems(backup, discovery),
         *_namespace_problems(backup, namespaces),
+        *_selector_problems(backup),
+        *_field_problems(backup),
+    ]
+
+
+def template_problems(template: BackupSpec) -> list[str]:
+    """What is wrong with the template of a Schedule whatever the cluster holds; empty when nothing is.
+
+    A namespace or a kind that is missing today may be there at the next run, so each Backup is asked for those.
+    """
+    spec, backup = template, Backup(spec=template)
+    resources = list_problems(spec.included_resources, spec.excluded_resources)
+    namespaces = list_problems(spec.included_namespaces, spec.excluded_namespaces)
+    return [
+        *(f"Invalid included/excluded resource lists: {one}" for one in resources),
+        *(f"Invalid included/excluded namespace lists: {one}" for one in namespaces),
         *_selector_problems(backup),
         *_field_problems(backup),
     ]
