@@ -23,6 +23,12 @@ class Wanted:
     name: str
     spec: PodVolumeBackupSpec
 
+    @property
+    def candidate(self) -> Candidate:
+        """As admission sees it: the volumes of a pod that is to be frozen belong together."""
+        group = self.spec.pod.uid if self.spec.hold else ""
+        return Candidate(name=self.name, repository=self.spec.repository, group=group)
+
 
 @dataclass(slots=True, kw_only=True)
 class CapturePlan:
@@ -65,12 +71,11 @@ def plan_captures(
         if obj is not None and obj.status.phase in TERMINAL:
             plan.finished[want.name] = obj.status
         elif obj is not None or want.name in created:
-            running.append(Candidate(name=want.name, repository=want.spec.repository))
+            running.append(want.candidate)
             _watch(plan, want, obj, verdict)
         else:
             _queue(plan, waiting, want, verdict(want.spec.node))
-    candidates = [Candidate(name=want.name, repository=want.spec.repository) for want in waiting]
-    admitted = {candidate.name for candidate in admit(candidates, running)}
+    admitted = {one.name for one in admit([want.candidate for want in waiting], running)}
     plan.create = [want for want in waiting if want.name in admitted]
     return plan
 

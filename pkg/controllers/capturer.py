@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackupSpec, PodVolumeBackupStatus
 from pkg.backup.job import OnStatuses
 from pkg.backup.podvolumes import RepositoryFailed, RepositoryReady
@@ -41,6 +42,14 @@ class ServerCapturer:
     def start(self, entry: LedgerEntry, spec: PodVolumeBackupSpec) -> None:
         """Asks for a capture."""
         self.captures.want(entry.capture, spec)
+
+    def release(self, captures: Iterable[str]) -> None:
+        """Lets held captures run."""
+        self.captures.release(captures)
+
+    def cancel(self, captures: Iterable[str], reason: Reason) -> None:
+        """Ends captures."""
+        self.captures.cancel(captures, reason)
 
     def wait(self, stop: StopToken, on_change: OnStatuses) -> dict[str, PodVolumeBackupStatus]:
         """Blocks until every capture that was asked for has a result."""

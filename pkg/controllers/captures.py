@@ -6,7 +6,7 @@ finds them running or finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -64,6 +64,14 @@ class Captures:
         """Asks for a capture; it is created when `wait` admits it."""
         self._wanted[name] = Wanted(name=name, spec=spec)
 
+    def release(self, names: Iterable[str]) -> None:
+        """Lets captures that were asked for with `hold` run: their pod is frozen."""
+        self._patch_specs(names, {"hold": False})
+
+    def cancel(self, names: Iterable[str], reason: Reason) -> None:
+        """Ends captures for a reason of the server's."""
+        self._patch_specs(names, {"cancel": True, "cancelReason": reason.value})
+
     def wait(self, stop: StopToken, on_change: OnStatuses) -> dict[str, PodVolumeBackupStatus]:
         """Blocks until every capture has a result; cancels them when stopped for `Canceled`."""
         while len(self._results) < len(self._wanted):
@@ -86,7 +94,7 @@ class Captures:
     def _plan(self, seen: Mapping[str, PodVolumeBackup]) -> CapturePlan:
         open_ = [want for name, want in self._wanted.items() if name not in self._results]
         others = [
-            Candidate(name=obj.metadata.name, repository=obj.spec.repository)
+            Candidate(name=obj.metadata.name, repository=obj.spec.repository)  # in no group of this backup
             for obj in self._lister.list(self._namespace)
             if obj.metadata.name not in self._wanted and obj.status.phase not in TERMINAL
         ]
@@ -159,13 +167,15 @@ class Captures:
         return dict(self._results)
 
     def _cancel_created(self) -> None:
-        for name in sorted(set(self._created) | set(self._seen())):
-            patch: JsonObject = {"spec": {"cancel": True}}
+        self._patch_specs(set(self._created) | set(self._seen()), {"cancel": True})
+        self._await_terminal(CANCEL_WAIT_SECONDS)
+
+    def _patch_specs(self, names: Iterable[str], change: JsonObject) -> None:
+        for name in sorted(names):
             try:
-                self._client.patch(POD_VOLUME_BACKUPS, self._namespace, name, patch, PodVolumeBackup)
+                self._client.patch(POD_VOLUME_BACKUPS, self._namespace, name, {"spec": change}, PodVolumeBackup)
             except NotFoundError:
                 log.debug("Volume backup was gone", name=name)
-        self._await_terminal(CANCEL_WAIT_SECONDS)
 
     def _await_terminal(self, timeout_seconds: float) -> None:
         deadline = self._clock.monotonic() + timeout_seconds

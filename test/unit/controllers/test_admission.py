@@ -31,3 +31,26 @@ def test_a_namespace_with_many_volumes_does_not_starve_one_with_few() -> None:
 
 def test_a_full_cluster_admits_nothing() -> None:
     assert admit(of("a", 1), of("b", 4), whole_cluster=4) == []
+
+
+def pod(name: str, count: int, repository: str = "a") -> list[Candidate]:
+    """The volumes of a pod that is to be frozen."""
+    return [Candidate(name=f"{name}-{index}", repository=repository, group=name) for index in range(count)]
+
+
+def test_a_pod_that_is_to_be_frozen_is_admitted_whole_or_not_at_all() -> None:
+    assert names(admit(pod("db", 3) + pod("web", 2), [])) == ["db-0", "db-1", "db-2"]
+
+
+def test_a_pod_with_more_volumes_than_the_limit_has_the_repository_to_itself() -> None:
+    assert names(admit(pod("db", 6) + of("a", 1), [])) == [f"db-{index}" for index in range(6)]
+    assert admit(pod("db", 6), of("a", 1)) == []
+
+
+def test_a_pod_that_was_admitted_in_part_gets_the_rest_whatever_runs() -> None:
+    volumes = pod("db", 6)
+    assert admit(volumes[2:], volumes[:2] + of("a", 3), whole_cluster=4) == volumes[2:]
+
+
+def test_a_large_pod_is_not_overtaken_in_its_repository() -> None:
+    assert admit(pod("db", 4) + of("a", 9), of("a", 1, start=9)) == []
