@@ -7,13 +7,14 @@ list whose continue token expired is read again, and an object that came twice i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import structlog.typing
 
 from pkg.backup.item import Head, read_head, with_kind
+from pkg.backup.pages import PageReader
 from pkg.backup.selection import ListRequest, Scope
 from pkg.backup.spool import Item, Spool
 from pkg.backup.stopping import raise_if_stopped
@@ -21,14 +22,10 @@ from pkg.kube.backoff import retry_transient
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
 from pkg.kube.errors import ExpiredError, KubeError, NotFoundError
-from pkg.kube.pages import Page
 from pkg.kube.refs import NAMESPACES, PVCS, PVS
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 
-FIRST_PAGE_OBJECTS = 50
-MAX_PAGE_OBJECTS = 500
-PAGE_BYTES = 8 << 20
 MAX_LISTINGS = 5
 
 _NEEDED_BY_OTHERS = (PVCS, PVS)
@@ -57,13 +54,17 @@ class Collector:
     used_namespaces: set[str] = field(default_factory=set)
     _seen: set[tuple[ResourceRef, str, str]] = field(default_factory=set)
 
-    def collect(self, request: ListRequest) -> None:
-        """Reads one resource; what goes wrong is added to `errors`."""
-        before = self.spool.count
-        for namespace in request.namespaces:
-            raise_if_stopped(self.stop)
-            self._collect_list(request, namespace)
-        self.log.info("Resource listed", resource=request.ref.group_resource, items=self.spool.count - before)
+    def collect_all(self, requests: Sequence[ListRequest], on_list: Callable[[], None]) -> None:
+        """Reads every list, calling `on_list` after each resource; what goes wrong is added to `errors`."""
+        lists = [(request, namespace) for request in requests for namespace in request.namespaces]
+        with PageReader(self.client, lists, stop=self.stop, clock=self.clock) as reader:
+            for request in requests:
+                before = self.spool.count
+                for namespace in request.namespaces:
+                    raise_if_stopped(self.stop)
+                    self._collect_list(reader, request, namespace)
+                self.log.info("Resource listed", resource=request.ref.group_resource, items=self.spool.count - before)
+                on_list()
 
     def add(self, ref: ResourceRef, namespace: str, name: str) -> None:
         """Reads one object that a stored one needs, unless it is there already; a missing one is passed over."""
@@ -80,11 +81,11 @@ class Collector:
         else:
             self._take(ref, body, needed=True)
 
-    def _collect_list(self, request: ListRequest, namespace: str) -> None:
+    def _collect_list(self, reader: PageReader, request: ListRequest, namespace: str) -> None:
         uids: set[str] = set()
         for attempt in range(1, MAX_LISTINGS + 1):
             try:
-                for page in self._pages(request, namespace):
+                for page in reader.pages(request, namespace):
                     for raw in page.items:
                         self._take(request.ref, bytes(raw), uids)
             except ExpiredError as error:
@@ -99,28 +100,6 @@ class Collector:
                 return
             else:
                 return
-
-    def _pages(self, request: ListRequest, namespace: str) -> Iterator[Page]:
-        """All pages; their size follows the size of the objects, so that memory does not."""
-        token, limit = "", FIRST_PAGE_OBJECTS
-        while True:
-            page = retry_transient(
-                lambda token=token, limit=limit: self.client.list_page(  # type: ignore[misc]  # mypy cannot infer it
-                    request.ref,
-                    namespace,
-                    label_selector=request.label_selector,
-                    limit=limit,
-                    continue_token=token,
-                ),
-                stop=self.stop,
-                clock=self.clock,
-            )
-            yield page
-            token = page.continue_token
-            if not token:
-                return
-            raise_if_stopped(self.stop)
-            limit = _next_limit(page)
 
     def _take(self, ref: ResourceRef, body: bytes, uids: set[str] | None = None, *, needed: bool = False) -> None:
         try:
@@ -146,7 +125,7 @@ class Collector:
 
     def _is_wanted(self, ref: ResourceRef, head: Head) -> bool:
         meta = head.metadata
-        if not self.scope.takes_object(ref, meta.namespace, meta.name):
+        if not self.scope.takes_in(ref, meta.namespace, meta.name):
             return False
         return ref != NAMESPACES or self.scope.takes_namespace_object(
             meta.name, meta.labels or {}, self.used_namespaces
@@ -156,9 +135,3 @@ class Collector:
         text = f"{ref.group_resource}{' ' + where if where else ''}: {error}"
         self.errors.append(text)
         self.log.error("Item not stored", resource=ref.group_resource, where=where, error=str(error))
-
-
-def _next_limit(page: Page) -> int:
-    size = sum(memoryview(raw).nbytes for raw in page.items)
-    average = max(1, size // max(1, len(page.items)))
-    return max(1, min(MAX_PAGE_OBJECTS, PAGE_BYTES // average))

@@ -57,9 +57,7 @@ class Gathering:
         scope = self._scope(discovery)
         collector = self._collector(scope)
         requests = plan_lists(scope, discovery)
-        for request in requests:
-            collector.collect(request)
-            self._job.on_progress(self._spool.count, 0, None)
+        collector.collect_all(requests, lambda: self._job.on_progress(self._spool.count, 0, None))
         self._add_needed(collector)
         listed = {request.ref.group_resource for request in requests}
         self._add_roles(collector, scope, discovery, listed)

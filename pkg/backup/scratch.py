@@ -30,8 +30,13 @@ def scratch_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = f" {error.filename}" if error.filename else ""
-        raise ScratchError(f"scratch directory{name}: {error.strerror or error}") from error
+        raise scratch_error(error) from error
+
+
+def scratch_error(error: OSError) -> ScratchError:
+    """What the disk refused, in the words of a backup."""
+    name = f" {error.filename}" if error.filename else ""
+    return ScratchError(f"scratch directory{name}: {error.strerror or error}")
 
 
 def _discard(file: object) -> None:

@@ -48,8 +48,10 @@ class Scope:
 
     def takes_object(self, ref: ResourceRef, namespace: str, name: str) -> bool:
         """Whether an object passes; its labels are asked where objects are listed."""
-        if not self.takes_resource(ref):
-            return False
+        return self.takes_resource(ref) and self.takes_in(ref, namespace, name)
+
+    def takes_in(self, ref: ResourceRef, namespace: str, name: str) -> bool:
+        """The same of a resource that is known to pass."""
         if ref == NAMESPACES:
             return name in self.namespaces
         if not ref.namespaced:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pkg.backup.scratch import scratch_errors
+from pkg.backup.scratch import scratch_error, scratch_errors
 from pkg.kube.resources import ResourceRef
 
 _HEADER = struct.Struct("<HHHI")  # resource, lengths of namespace, name and body
@@ -35,6 +35,7 @@ class Spool:
         self._file = file
         self._refs: list[ResourceRef] = []
         self._numbers: dict[ResourceRef, int] = {}
+        self._last = 0
         self._at_end = True
         self.count = 0
 
@@ -42,33 +43,39 @@ class Spool:
         """Adds an item at the end."""
         namespace, name = item.namespace.encode(), item.name.encode()
         header = _HEADER.pack(self._number(item.ref), len(namespace), len(name), len(item.body))
-        with scratch_errors():
+        try:
             if not self._at_end:
                 self._file.seek(0, os.SEEK_END)
                 self._at_end = True
             self._file.write(b"".join((header, namespace, name, item.body)))
+        except OSError as error:
+            raise scratch_error(error) from error
         self.count += 1
 
     def __iter__(self) -> Iterator[Item]:
         """All items in the order of their coming, one in memory at a time; nothing may be added meanwhile."""
         self._at_end = False
-        with scratch_errors():
+        with scratch_errors():  # around this generator's reads only; its reader's errors do not come by here
             self._file.seek(0)
-        while (item := self._next()) is not None:
-            yield item
+            while header := self._file.read(_HEADER.size):
+                yield self._item(*_HEADER.unpack(header))
 
-    def _next(self) -> Item | None:
-        with scratch_errors():
-            header = self._file.read(_HEADER.size)
-            if not header:
-                return None
-            number, namespace_length, name_length, body_length = _HEADER.unpack(header)
-            namespace = self._file.read(namespace_length).decode()
-            name = self._file.read(name_length).decode()
-            return Item(ref=self._refs[number], namespace=namespace, name=name, body=self._file.read(body_length))
+    def _item(self, number: int, namespace_length: int, name_length: int, body_length: int) -> Item:
+        name_at = namespace_length
+        body_at = name_at + name_length
+        data = self._file.read(body_at + body_length)
+        return Item(
+            ref=self._refs[number],
+            namespace=data[:name_at].decode(),
+            name=data[name_at:body_at].decode(),
+            body=data[body_at:],
+        )
 
     def _number(self, ref: ResourceRef) -> int:
+        if self._refs and self._refs[self._last] is ref:
+            return self._last  # lists come one after the other
         if ref not in self._numbers:
             self._numbers[ref] = len(self._refs)
             self._refs.append(ref)
-        return self._numbers[ref]
+        self._last = self._numbers[ref]
+        return self._last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,10 @@ import pytest
 
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import BackupPhase, Reason
-from pkg.backup import collect
+from pkg.backup import pages
 from pkg.backup.engine import run_backup
+from pkg.backup.pages import PageReader
+from pkg.backup.selection import ListRequest
 from pkg.kube import refs
 from pkg.kube.errors import TransportError, status_error
 from pkg.kube.pages import Page
@@ -164,8 +167,8 @@ def test_an_api_group_that_does_not_answer_is_a_warning(world: BackupWorld) -> N
 
 @pytest.fixture
 def pages_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "FIRST_PAGE_OBJECTS", 1)
-    monkeypatch.setattr(collect, "MAX_PAGE_OBJECTS", 1)
+    monkeypatch.setattr(pages, "FIRST_PAGE_OBJECTS", 1)
+    monkeypatch.setattr(pages, "MAX_PAGE_OBJECTS", 1)
 
 
 @pytest.mark.usefixtures("pages_of_one")
@@ -205,15 +208,15 @@ def test_a_list_that_expires_for_ever_is_an_error_and_what_came_is_kept(world: B
 @pytest.mark.parametrize(
     ("sizes", "limit"),
     [
-        pytest.param([100] * 50, collect.MAX_PAGE_OBJECTS, id="small objects come by the full page"),
+        pytest.param([100] * 50, pages.MAX_PAGE_OBJECTS, id="small objects come by the full page"),
         pytest.param([1 << 20] * 50, 8, id="objects of 1 MiB come by a few"),
         pytest.param([64 << 20], 1, id="an object larger than a page comes alone"),
-        pytest.param([], collect.MAX_PAGE_OBJECTS, id="an empty page says nothing"),
+        pytest.param([], pages.MAX_PAGE_OBJECTS, id="an empty page says nothing"),
     ],
 )
 def test_pages_are_as_large_as_memory_allows(sizes: list[int], limit: int) -> None:
     items = [msgspec.Raw(bytes(size)) for size in sizes]
-    assert collect._next_limit(Page(items=items, resource_version="1", continue_token="c")) == limit
+    assert pages.next_limit(Page(items=items, resource_version="1", continue_token="c")) == limit
 
 
 def test_a_pod_that_does_not_decode_is_stored_and_told(world: BackupWorld) -> None:
@@ -228,3 +231,24 @@ def test_progress_grows_and_ends_with_all_items_done(world: BackupWorld) -> None
     totals = [total for total, _, _ in world.progress]
     assert totals == sorted(totals)
     assert world.progress[-1][:2] == (5, 5)
+
+
+def test_the_next_page_is_asked_for_while_one_is_stored(world: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "FIRST_PAGE_OBJECTS", 1)
+    monkeypatch.setattr(pages, "MAX_PAGE_OBJECTS", 1)
+    request = ListRequest(ref=refs.CONFIG_MAPS, namespaces=("shop",), label_selector="")
+    for number in range(3):
+        world.api.add(refs.CONFIG_MAPS, {"metadata": {"name": f"settings-{number}", "namespace": "shop"}})
+    asked, list_page = queue.SimpleQueue[str](), world.api.client.list_page
+
+    def note(*arguments: object, **options: str) -> Page:
+        asked.put(options["continue_token"])
+        return list_page(*arguments, **options)  # type: ignore[arg-type]  # passed on as they came
+
+    world.api.client.list_page = note  # type: ignore[method-assign,assignment]  # the wire is watched
+    with PageReader(world.api.client, [(request, "shop")], stop=world.stop, clock=world.clock) as reader:
+        found = reader.pages(request, "shop")
+        first = next(found)
+        assert asked.get(timeout=5) == ""
+        assert asked.get(timeout=5) == first.continue_token != ""
+        assert sum(len(page.items) for page in found) >= 2
