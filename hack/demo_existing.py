@@ -42,8 +42,7 @@ class ExistingStage(Stage):
         crds = str(CONFIG / "crd")
         self.kubectl("apply", "-f", crds)
         self.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=30s")
-        self.kubectl("apply", "-f", str(CONFIG / "common"))
-        for manifest in sorted((CONFIG / "minio").glob("*.yaml")):
+        for manifest in [*sorted((CONFIG / "common").glob("*.yaml")), *sorted((CONFIG / "minio").glob("*.yaml"))]:
             self.kubectl("apply", "-f", "-", stdin=self._with_image(manifest))
         for workload in ("deployment/minio", "deployment/ark", "daemonset/restic"):
             self.wait_for_rollout(workload, ARK_NAMESPACE, INSTALL_SECONDS)

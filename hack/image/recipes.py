@@ -20,7 +20,7 @@ DOCKERFILE = REPOSITORY / "Dockerfile"
 PAUSE_IMAGE = "localhost/ark-pause:1"
 BASE_IMAGE = debian.IMAGE
 MINIO_DOCKERFILE = 'ARG BASE\nFROM ${BASE}\nCOPY minio /usr/bin/minio\nENTRYPOINT ["/usr/bin/minio"]\n'
-MANIFESTS = REPOSITORY / "config" / "minio"
+MANIFESTS = (REPOSITORY / "config" / "common", REPOSITORY / "config" / "minio")
 PAUSE_DOCKERFILE = 'FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n'
 
 
@@ -46,10 +46,10 @@ def minio() -> Path:
 
 def _named_by_manifests(repository: str) -> str:
     """Return the full name of an image that the manifests call `<repository>:<tag>`, so that they run as shipped."""
-    text = "".join(path.read_text() for path in sorted(MANIFESTS.glob("*.yaml")))
+    text = "".join(path.read_text() for directory in MANIFESTS for path in sorted(directory.glob("*.yaml")))
     tags = set(re.findall(rf"image: {re.escape(repository)}:(\S+)", text))
     if len(tags) != 1:
-        raise buildah.ImageError(f"{MANIFESTS} should name one image {repository}, it names {sorted(tags)}")
+        raise buildah.ImageError(f"config/ should name one image {repository}, it names {sorted(tags)}")
     return f"docker.io/{repository}:{tags.pop()}"
 
 

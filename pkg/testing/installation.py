@@ -27,6 +27,7 @@ from pkg.testing.standin_process import StandInNode
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMESPACE = "heptio-ark"
 READY_SECONDS = 60
+SERVER_MANIFEST = "20-deployment.yaml"  # the server is a process here, and no pod of its name may answer for it
 
 
 class Installation:
@@ -157,8 +158,9 @@ class Installation:
         self.access.kubectl("apply", "--server-side", "-f", str(ROOT / "config" / "crd"))
         names = [f"crd/{path.stem}.ark.heptio.com" for path in sorted((ROOT / "config" / "crd").glob("*.yaml"))]
         self.access.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
-        self.access.kubectl("apply", "--server-side", "-f", str(ROOT / "config" / "common"))
-        self.access.kubectl("apply", "--server-side", "-f", str(ROOT / "config" / "minio" / "30-daemonset.yaml"))
+        for manifest in sorted((ROOT / "config" / "common").glob("*.yaml")):
+            if manifest.name != SERVER_MANIFEST:
+                self.access.kubectl("apply", "--server-side", "-f", str(manifest))
         self.apply_config()
 
     def _server(self) -> Process:

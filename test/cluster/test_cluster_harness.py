@@ -165,7 +165,7 @@ def test_a_pod_reaches_a_service_by_name_also_on_its_own_node(cluster: ClusterAc
 
 
 def test_minio_as_shipped_answers_under_its_name(own_cluster: Cluster, namespace: str) -> None:
-    own_cluster.kubectl("apply", "-f", str(REPOSITORY / "config" / "common"))
+    own_cluster.kubectl("apply", "-f", str(REPOSITORY / "config" / "common" / "00-prereqs.yaml"))
     own_cluster.kubectl("apply", "-f", str(REPOSITORY / "config" / "minio" / "00-minio.yaml"))
     own_cluster.kubectl("wait", "--for=condition=Available", "deployment/minio", "-n", "heptio-ark", "--timeout=60s")
     run_pod(own_cluster, pod(namespace, "client", "true"))
