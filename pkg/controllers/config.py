@@ -1,7 +1,7 @@
 """Config `default` becomes frozen Settings, or a clear sentence why it cannot.
 
-Nothing else reads Config. Settings are computed from the cached object whenever it changed, so a backup never runs
-on settings older than what the cache holds.
+Nothing else reads Config. Settings are computed from the cached object whenever it or the file of credentials
+changed, so a backup never begins on settings older than those; one that runs keeps the settings that it began with.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pkg.apis.reasons import Reason
 from pkg.controllers.maintenance_times import Window, parse_window
 from pkg.informers.lister import Lister
 from pkg.manager.reconciler import Result, done
-from pkg.objectstore.credentials import CloudCredentials, load_credentials
+from pkg.objectstore.credentials import CloudCredentials, credentials_stamp, load_credentials
 from pkg.objectstore.errors import LocationInvalidError, StoreError
 from pkg.objectstore.location import StorageLocation, storage_location
 from pkg.workqueue.key import Key
@@ -126,7 +126,7 @@ class ConfigReconciler:
         self._environ = environ
         self._namespace = namespace
         self._lock = threading.Lock()
-        self._of: tuple[str, str] | None = None
+        self._of: object = None
         self._settings: Settings | None = None
 
     def reconcile(self, key: Key) -> Result:
@@ -150,7 +150,8 @@ class ConfigReconciler:
             SettingsError: there are none.
         """
         config = self._lister.get(self._namespace, CONFIG_NAME)
-        version = (config.metadata.uid, config.metadata.resource_version) if config is not None else None
+        named = (config.metadata.uid, config.metadata.resource_version) if config is not None else None
+        version = (named, credentials_stamp(self._environ))
         with self._lock:
             if self._settings is not None and version == self._of:
                 return self._settings

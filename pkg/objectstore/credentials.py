@@ -18,6 +18,7 @@ from pkg.objectstore.errors import CredentialsInvalidError
 from pkg.objectstore.location import AWS, AZURE, GCP
 
 _CA_VARIABLES = ("RESTIC_CACERT", "AWS_CA_BUNDLE")
+_FILE_VARIABLES = ("AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS", *_CA_VARIABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,19 @@ def load_credentials(provider: str, environ: Mapping[str, str]) -> CloudCredenti
         case _:
             restic, store = {}, {}
     return CloudCredentials(provider=provider, restic=restic, store=store, ca_file=ca_file)
+
+
+def credentials_stamp(environ: Mapping[str, str]) -> tuple[tuple[int, int], ...]:
+    """What changes when a file of credentials is replaced, as the kubelet does where their Secret changed."""
+    return tuple(_file_stamp(environ[name]) for name in _FILE_VARIABLES if environ.get(name))
+
+
+def _file_stamp(path: str) -> tuple[int, int]:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return (0, 0)
+    return found.st_ino, found.st_mtime_ns
 
 
 def _aws(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

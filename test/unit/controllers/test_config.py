@@ -121,3 +121,16 @@ def test_the_log_says_what_a_config_means_and_nothing_fails(objects: list[Config
     with capture_logs() as logs:
         assert ConfigReconciler(FakeLister(objects), {}, NAMESPACE).reconcile(Key(NAMESPACE, name)) == done()
     assert [entry["event"] for entry in logs] == [said]
+
+
+def test_credentials_that_were_replaced_in_their_file_count_from_then_on(tmp_path: Path) -> None:
+    file = tmp_path / "cloud"
+    file.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = secret\n")
+    lister = FakeLister([config(StorageProvider(name="aws", bucket="bucket", config={"region": "eu-west-1"}))])
+    reconciler = ConfigReconciler(lister, {"AWS_SHARED_CREDENTIALS_FILE": str(file)}, NAMESPACE)
+    before = reconciler.settings()
+    assert reconciler.settings() is before
+    fresh = tmp_path / "fresh"
+    fresh.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = secret\n")
+    fresh.replace(file)
+    assert reconciler.settings().credentials.restic["AWS_ACCESS_KEY_ID"] == "new"
