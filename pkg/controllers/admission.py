@@ -8,7 +8,7 @@ are admitted together or not at all: those that are there wait for the others, a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 PER_REPOSITORY = 4
@@ -34,8 +34,12 @@ def admit(
     *,
     per_repository: int = PER_REPOSITORY,
     whole_cluster: int = WHOLE_CLUSTER,
+    closed: Container[str] = frozenset(),
 ) -> list[Candidate]:
-    """The candidates to create now, in the order to create them; within a repository first come, first served."""
+    """The candidates to create now, in the order to create them; within a repository first come, first served.
+
+    Nothing begins in a closed repository; a group that has begun there is completed, because its pod may be frozen.
+    """
     running = tuple(running)
     begun = {candidate.group for candidate in running} - {""}
     admitted = [candidate for candidate in waiting if candidate.group in begun]
@@ -47,6 +51,7 @@ def admit(
             name
             for name, queue in queues.items()
             if queue
+            and name not in closed
             and in_use[name] + min(len(queue[0]), per_repository) <= per_repository
             and min(len(queue[0]), whole_cluster) <= free
         ]

@@ -53,6 +53,7 @@ def plan_captures(
     created: frozenset[str],
     verdict: Callable[[str], AgentVerdict],
     others_running: Sequence[Candidate],
+    is_closed: Callable[[str], bool] = lambda repository: False,
 ) -> CapturePlan:
     """Sorts the captures that have no result yet.
 
@@ -62,6 +63,7 @@ def plan_captures(
         created: Names that were created or adopted by this run.
         verdict: Whether a node can take work.
         others_running: Captures of other backups that are not terminal.
+        is_closed: Whether maintenance has a repository, or is about to take it.
     """
     plan = CapturePlan()
     waiting: list[Wanted] = []
@@ -75,7 +77,8 @@ def plan_captures(
             _watch(plan, want, obj, verdict)
         else:
             _queue(plan, waiting, want, verdict(want.spec.node))
-    admitted = {one.name for one in admit([want.candidate for want in waiting], running)}
+    closed = {name for name in {want.spec.repository for want in waiting} if is_closed(name)}
+    admitted = {one.name for one in admit([want.candidate for want in waiting], running, closed=closed)}
     plan.create = [want for want in waiting if want.name in admitted]
     return plan
 

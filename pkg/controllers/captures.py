@@ -18,6 +18,7 @@ from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBack
 from pkg.controllers.admission import Candidate
 from pkg.controllers.capture_plan import TERMINAL, CapturePlan, Wanted, failed, plan_captures
 from pkg.controllers.change_signal import ChangeSignal
+from pkg.controllers.maintenance_gate import MaintenanceGate
 from pkg.controllers.nodes import NodeAgents
 from pkg.controllers.status import patch_status, timestamp, to_json
 from pkg.informers.lister import Lister
@@ -48,6 +49,7 @@ class Captures:
         agents: NodeAgents,
         changes: ChangeSignal,
         clock: Clock,
+        gate: MaintenanceGate | None = None,
     ) -> None:
         self._backup = backup
         self._namespace = backup.metadata.namespace
@@ -56,6 +58,7 @@ class Captures:
         self._agents = agents
         self._changes = changes
         self._clock = clock
+        self._gate = gate or MaintenanceGate(clock, busy=lambda name: False, changed=lambda: None)
         self._wanted: dict[str, Wanted] = {}
         self._created: set[str] = set()
         self._results: dict[str, PodVolumeBackupStatus] = {}
@@ -98,7 +101,9 @@ class Captures:
             for obj in self._lister.list(self._namespace)
             if obj.metadata.name not in self._wanted and obj.status.phase not in TERMINAL
         ]
-        return plan_captures(open_, seen, frozenset(self._created), self._agents.verdict, others)
+        return plan_captures(
+            open_, seen, frozenset(self._created), self._agents.verdict, others, is_closed=self._gate.is_closed
+        )
 
     def _act(self, plan: CapturePlan) -> None:
         self._results.update(plan.finished)
@@ -107,7 +112,17 @@ class Captures:
         for name in plan.unseen:
             self._look(name)
         for want in plan.create:
-            self._create(want)
+            with self._gate.entering(want.spec.repository, anyway=self._has_begun(want)) as allowed:
+                if allowed:
+                    self._create(want)
+
+    def _has_begun(self, want: Wanted) -> bool:
+        """Whether another capture of its group was created, so that its pod may be frozen already."""
+        group = want.candidate.group
+        return bool(group) and any(
+            other.candidate.group == group and (name in self._created or self._lister.get(self._namespace, name))
+            for name, other in self._wanted.items()
+        )
 
     def _create(self, want: Wanted) -> None:
         body = capture_object(self._backup, want)

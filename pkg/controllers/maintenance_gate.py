@@ -46,11 +46,16 @@ class MaintenanceGate:
             return closed
 
     @contextmanager
-    def entering(self, repository: str) -> Iterator[bool]:
-        """Wraps the creation of a capture; yields whether it may be created."""
+    def entering(self, repository: str, *, anyway: bool = False) -> Iterator[bool]:
+        """Wraps the creation of a capture; yields whether it may be created.
+
+        Args:
+            repository: Where it goes.
+            anyway: Lets it in through a closed gate: another capture of the same frozen pod is inside.
+        """
         busy = self._busy(repository)
         with self._lock:
-            allowed = not busy and repository not in self._closed
+            allowed = anyway or not (busy or repository in self._closed)
             self._entering[repository] += allowed
         try:
             yield allowed

@@ -7,13 +7,15 @@ repository is in use. Housekeeping that is overdue by some days goes first: new 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pkg.apis.ark import Schedule
 from pkg.apis.meta import Object
-from pkg.apis.reasons import Reason, RepositoryPhase
+from pkg.apis.reasons import RepositoryPhase
 from pkg.apis.volumes import MaintenanceRun, ResticRepository
+from pkg.backup.includes import includes
 from pkg.controllers.maintenance_times import DAY, Window, last_turn, period_of
 
 JOBS_AT_ONCE = 2
@@ -39,14 +41,6 @@ class RunPhase(StrEnum):
     INTERRUPTED = "Interrupted"
 
 
-class StorageTier(StrEnum):
-    """What reading and rewriting costs where the repository lies."""
-
-    STANDARD = "standard"
-    COLD = "cold"
-    ARCHIVE = "archive"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the Config says that bears on maintenance.
@@ -60,7 +54,6 @@ class Rules:
     frozen: str = ""
     restore_only: bool = False
     window: Window | None = None
-    tier: StorageTier = StorageTier.STANDARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +105,10 @@ def decide(repository: ResticRepository, rules: Rules, around: Surroundings) -> 
     if around.jobs_running >= JOBS_AT_ONCE:
         return Decision(reason=f"{around.jobs_running} maintenance Jobs run already")
     if around.in_use:
-        overdue = is_overdue(repository, around.now)
-        return Decision(hold=overdue, reason="backups or restores of this repository are running")
+        return Decision(
+            hold=is_overdue(repository, allowed, around.now),
+            reason="backups or restores of this repository are running",
+        )
     return Decision(verbs=allowed, hold=True)
 
 
@@ -136,11 +131,6 @@ def refusal(verb: Verb, rules: Rules, around: Surroundings) -> str:
     """Why this verb must not begin now; empty when it may. Who asks by hand is not held to the hours."""
     if rules.frozen and verb is not Verb.CHECK:
         return f"deletions are frozen: {rules.frozen}"
-    if verb is Verb.PRUNE and rules.tier is StorageTier.ARCHIVE:
-        return (
-            f"{Reason.STORAGE_CLASS_REFUSED.value}: the repository's storage class must be thawed before it can be "
-            "read, so it is not pruned"
-        )
     if verb is Verb.FORGET or around.requested:
         return ""
     if rules.window is not None and not rules.window.contains(around.now):
@@ -162,9 +152,10 @@ def retry_at(runs: Sequence[MaintenanceRun]) -> datetime.datetime:
     return last + delay if last is not None else datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
-def is_overdue(repository: ResticRepository, now: datetime.datetime) -> bool:
-    """Whether something has been due for so long that it goes before backups."""
-    return bool(due_verbs(repository, now - OVERDUE)) and bool(due_verbs(repository, now))
+def is_overdue(repository: ResticRepository, verbs: Sequence[Verb], now: datetime.datetime) -> bool:
+    """Whether a prune or a check has been due for so long that it goes before backups."""
+    long_since = due_verbs(repository, now - OVERDUE)
+    return any(verb in long_since for verb in verbs if verb is not Verb.FORGET)
 
 
 def in_use_by(repository: ResticRepository, name: str, identifier: str) -> bool:
@@ -180,13 +171,23 @@ def requested_verbs(request: str, done: str) -> tuple[Verb, ...]:
     return tuple(verb for verb in Verb if verb.value in named)
 
 
-def gives_way(job_started: bool, held_for_seconds: float, wanted: bool, overdue: bool, patience_seconds: float) -> bool:
-    """Whether a Job that has not begun yet is taken back because a backup wants the repository."""
-    if job_started:
-        return False
-    return wanted and (not overdue or held_for_seconds >= patience_seconds)
+def gives_way(*, started: bool, waited_seconds: float, wanted: bool, patience_seconds: float) -> bool:
+    """Whether a Job that has not begun after some patience is taken back because a backup wants the repository."""
+    return not started and wanted and waited_seconds >= patience_seconds
 
 
 def is_of(obj: Object, repository: ResticRepository) -> bool:
     """Whether an object is owned by the repository."""
     return any(owner.uid == repository.metadata.uid for owner in obj.metadata.owner_references or ())
+
+
+def next_backup_of(namespace: str, schedules: Iterable[Schedule]) -> datetime.datetime | None:
+    """When the next scheduled backup takes in a namespace; None for never."""
+    moments = [
+        one.status.next_backup
+        for one in schedules
+        if one.status.next_backup is not None
+        and not one.spec.paused
+        and namespace in includes(one.spec.template.included_namespaces, one.spec.template.excluded_namespaces)
+    ]
+    return min(moments, default=None)

@@ -25,6 +25,7 @@ from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
 from pkg.controllers.location import LocationFinding, LocationReconciler
 from pkg.controllers.location_record import RecordInCluster
+from pkg.controllers.maintenance_wiring import MaintenanceSurroundings, MaintenanceWiring
 from pkg.controllers.metrics import ServerMetrics
 from pkg.controllers.nodes import NodeAgents
 from pkg.controllers.recovery_kit_wiring import add_recovery_kit
@@ -33,6 +34,7 @@ from pkg.controllers.restic_repository import RepositoryFinding, ResticRepositor
 from pkg.controllers.restore import RestoreKindOfEngine
 from pkg.controllers.restorer import ServerRestorer
 from pkg.controllers.stores import Stores
+from pkg.controllers.sync_wiring import add_sync
 from pkg.informers.informer import SharedInformer
 from pkg.informers.listing import Selection
 from pkg.kube.client import Client
@@ -114,15 +116,30 @@ class ServerWiring:
         manager.controller("config", self._config).watch(configs)
         self._stores = Stores(self._config, given.cluster_id, RecordInCluster(client, namespace))
         self._configs = configs
+        self._maintenance = MaintenanceWiring(
+            manager,
+            client,
+            MaintenanceSurroundings(
+                namespace=namespace,
+                image=given.helper_image,
+                environ=given.environ,
+                stores=self._stores,
+                changes=self._changes,
+                registry=given.registry,
+                clock=given.clock,
+            ),
+        )
         self._recovery_kit = add_recovery_kit(manager, namespace=namespace, registry=given.registry, clock=given.clock)
 
     def add_all(self) -> None:
         """Adds every controller."""
+        self._maintenance.add()
         self._add_location()
         repositories = self._add_repositories()
         self._add_backups(repositories)
         self._add_restores()
         self._add_downloads()
+        self._add_sync()
 
     def _node_agents(self) -> NodeAgents:
         factory, namespace = self._manager.factory, self._given.namespace
@@ -195,6 +212,7 @@ class ServerWiring:
                 agents=self._agents,
                 changes=self._changes,
                 clock=given.clock,
+                gate=self._maintenance.gate,
             )
             return ServerCapturer(captures=captures, repositories=repositories, location=location)
 
@@ -262,6 +280,17 @@ class ServerWiring:
         controller = self._manager.controller(name, reconciler, workers=ENGINE_WORKERS)
         controller.watch(informer)
         late.controllers.append(controller)
+
+    def _add_sync(self) -> None:
+        given = self._given
+        add_sync(
+            self._manager,
+            self._client,
+            namespace=given.namespace,
+            stores=self._stores,
+            registry=given.registry,
+            clock=given.clock,
+        )
 
     def _add_downloads(self) -> None:
         given = self._given

@@ -89,9 +89,13 @@ class StorageLocation:
     @property
     def restic_options(self) -> tuple[str, ...]:
         """Restic's `-o` options for this location."""
+        storage_class = self.config.get("resticStorageClass", "")
+        if self.provider == AZURE and storage_class:
+            return (f"azure.access-tier={storage_class}",)
         if self.provider != AWS:
             return ()
         options = (f"s3.region={self.restic_region}",) if self.restic_region else ()
+        options = (*options, f"s3.storage-class={storage_class}") if storage_class else options
         return (*options, "s3.bucket-lookup=path") if self.path_style else options
 
     @property
