@@ -313,7 +313,7 @@ class Config(Object, frozen=True, kw_only=True):
 
 
 class DownloadTarget(ApiStruct, frozen=True, kw_only=True):
-    """A file of a backup or a restore: BackupLog, BackupContents, RestoreLog or RestoreResults."""
+    """A file of a backup or a restore: BackupLog, BackupContents, BackupVolumes, RestoreLog or RestoreResults."""
 
     kind: str = ""
     name: str = ""

@@ -131,6 +131,8 @@ class DownloadRequestReconciler:
                 return backup_keys(name).log
             case "BackupContents":
                 return backup_keys(name).tarball
+            case "BackupVolumes":
+                return backup_keys(name).volumes
             case "RestoreLog":
                 return restore_keys(self._backup_of(request), name).log
             case "RestoreResults":

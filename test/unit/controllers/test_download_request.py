@@ -36,7 +36,9 @@ class World:
 
     def __init__(self, tmp_path: Path) -> None:
         self.bucket = tmp_path / "bucket"
-        for name in ("nightly-logs.gz", "nightly.tar.gz", "restore-back-logs.gz", "restore-back-results.gz"):
+        for name in ("nightly-logs.gz", "nightly.tar.gz", "nightly-volumes.json.gz"):
+            self.write(f"nightly/{name}")
+        for name in ("restore-back-logs.gz", "restore-back-results.gz"):
             self.write(f"nightly/{name}")
         self.api, self.clock = FakeApi(), FakeClock()
         self.lister: FakeLister[DownloadRequest] = FakeLister()
@@ -93,6 +95,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     [
         pytest.param("BackupLog", "nightly", "nightly/nightly-logs.gz", id="the log of a backup"),
         pytest.param("BackupContents", "nightly", "nightly/nightly.tar.gz", id="the tarball of a backup"),
+        pytest.param("BackupVolumes", "nightly", "nightly/nightly-volumes.json.gz", id="the volume list of a backup"),
         pytest.param("RestoreLog", "back", "nightly/restore-back-logs.gz", id="the log of a restore"),
         pytest.param("RestoreResults", "back", "nightly/restore-back-results.gz", id="the results of a restore"),
     ],
