@@ -29,6 +29,7 @@ command = cluster_options(
         {
             "repo": Lazy("pkg.cli.restic:repository_group", "Work with restic repositories"),
             "server": Lazy("pkg.cli.restic_server:command", "Run the node agent"),
+            "maintenance": Lazy("pkg.cli.maintenance:command", "Work on one repository; the server's Jobs run this"),
         },
         help_text="Work with restic.",
     )

@@ -22,6 +22,8 @@ from pkg.restic.environment import ResticEnvironment, restic_environment
 from pkg.restic.password import Password
 from pkg.restic.runner import ResticRunner
 
+LOCK_WAIT_SECONDS = 2 * 3600  # a maintenance Job that was taken back gives its lock back within minutes
+
 
 class VolumeFailure(Exception):
     """A volume cannot be captured or filled, for a reason that status shows."""

@@ -15,7 +15,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.names import BACKUP_UID_LABEL
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeBackup, RootMetadata, VolumeProgress
-from pkg.controllers.agent import Agent, VolumeFailure
+from pkg.controllers.agent import LOCK_WAIT_SECONDS, Agent, VolumeFailure
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.volume_plan import VolumeView, Work, cancel_reason, is_open
@@ -130,7 +130,11 @@ class BackupKind:
 
         def attempt(compare_with: str) -> BackupSummary:
             request = BackupRequest(
-                directory=str(directory), tags=tags, parent=compare_with, excludes=tuple(obj.spec.excludes or ())
+                directory=str(directory),
+                tags=tags,
+                parent=compare_with,
+                excludes=tuple(obj.spec.excludes or ()),
+                lock_wait_seconds=LOCK_WAIT_SECONDS,
             )
             return backup_volume(self._agent.runner, request, environment, stop, gate.offer)
 

@@ -14,7 +14,7 @@ import structlog
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeRestore, ResticRepository, VolumeProgress
-from pkg.controllers.agent import Agent, VolumeFailure
+from pkg.controllers.agent import LOCK_WAIT_SECONDS, Agent, VolumeFailure
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.volume_plan import VolumeView, Work, is_open
@@ -113,7 +113,12 @@ class RestoreKind:
     ) -> RestoreSummary:
         environment = self._agent.environment(repository, obj.spec.repo_identifier, stop)
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
-        request = RestoreRequest(snapshot_id=obj.spec.snapshot_id, target=str(directory), no_lock=obj.spec.no_lock)
+        request = RestoreRequest(
+            snapshot_id=obj.spec.snapshot_id,
+            target=str(directory),
+            no_lock=obj.spec.no_lock,
+            lock_wait_seconds=LOCK_WAIT_SECONDS,
+        )
         return restore_volume(self._agent.runner, request, environment, stop, gate.offer)
 
     def _completed(self, obj: PodVolumeRestore, *, path: str, message: str) -> JsonObject:

@@ -97,14 +97,22 @@ def backup_of_nothing(
     )
 
 
-def restore(*, snapshot_id: str, target: str, no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
+def restore(
+    *,
+    snapshot_id: str,
+    target: str,
+    no_lock: bool = False,
+    options: tuple[str, ...] = (),
+    lock_wait_seconds: int = 0,
+) -> Command:
     """Writes a snapshot's content into a directory; files that are there already and not in it stay."""
+    wait = 0 if no_lock else lock_wait_seconds
     arguments = (
-        *_start("restore", options, no_lock=no_lock),
+        *_start("restore", options, no_lock=no_lock, lock_wait_seconds=wait),
         *("--target", ".", "--sparse", "--exclude", f"/{EMPTY_MARKER}"),
         snapshot_id,
     )
-    return Command(verb="restore", arguments=arguments, directory=target)
+    return Command(verb="restore", arguments=arguments, directory=target, lock_wait_seconds=wait)
 
 
 def init(*, options: tuple[str, ...] = ()) -> Command:

@@ -70,11 +70,16 @@ class BackupSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """What to write where; `no_lock` for credentials that may only read."""
+    """What to write where; `no_lock` for credentials that may only read.
+
+    Attributes:
+        lock_wait_seconds: How long restic may wait for a lock.
+    """
 
     snapshot_id: str
     target: str
     no_lock: bool = False
+    lock_wait_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +151,11 @@ def restore_volume(
         ResticError: Something is missing in the volume.
     """
     restore = command.restore(
-        snapshot_id=request.snapshot_id, target=request.target, no_lock=request.no_lock, options=environment.options
+        snapshot_id=request.snapshot_id,
+        target=request.target,
+        no_lock=request.no_lock,
+        options=environment.options,
+        lock_wait_seconds=request.lock_wait_seconds,
     )
     finished = runner.run(restore, environment, stop, _Listener(on_progress, request.target))
     if finished.exit_code:
