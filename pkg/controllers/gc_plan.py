@@ -199,34 +199,33 @@ def _mass(backup: Backup, view: GcView) -> GcDecision | None:
     schedule = backup.metadata.label(SCHEDULE_LABEL)
     if not schedule or is_refused(backup) or backup.metadata.annotation(DELETION_CONFIRMED_ANNOTATION):
         return None
-    allowed = allowance(unexpired(view.group, view))
+    lately = deleted_lately(view.requests, schedule, view.now)
+    allowed = allowance(count_unexpired(view.group, view.cluster_id, view.now) + lately)
     earlier = [one for one in view.group if _is_candidate(one, view) and _rank(one) < _rank(backup)]
     pending = [one for one in view.group if _has_new_request(one, view)]
-    taken = deleted_lately(view.requests, schedule, view.now) + len(pending) + len(earlier)
+    taken = lately + len(pending) + len(earlier)
     return _held(Reason.MASS_DELETION_HELD, held_text(schedule, allowed)) if taken >= allowed else None
 
 
-def unexpired(group: Sequence[Backup], view: GcView) -> int:
-    """How many backups of a schedule are there and not expired, with those that went within the last hour."""
-    living = [one for one in group if one.status.phase in RESTORABLE and not _has_expired(one, view)]
-    schedule = group[0].metadata.label(SCHEDULE_LABEL) if group else ""
-    return len(living) + deleted_lately(view.requests, schedule, view.now)
+def count_unexpired(group: Sequence[Backup], cluster_id: str, now: datetime.datetime) -> int:
+    """How many backups of a schedule are there and not expired."""
+    return sum(one.status.phase in RESTORABLE and not _has_expired(one, cluster_id, now) for one in group)
 
 
 def _rank(backup: Backup) -> tuple[datetime.datetime, str]:
     return made_at(backup), backup.metadata.name
 
 
-def _has_expired(backup: Backup, view: GcView) -> bool:
-    expiration = expiry(backup, view.cluster_id)
-    return expiration is not None and expiration <= view.now
+def _has_expired(backup: Backup, cluster_id: str, now: datetime.datetime) -> bool:
+    expiration = expiry(backup, cluster_id)
+    return expiration is not None and expiration <= now
 
 
 def _is_candidate(backup: Backup, view: GcView) -> bool:
     """Whether it would go too, for all that its other rules say; what is held already takes nobody's place."""
     return (
         backup.status.phase in TERMINAL_PHASES
-        and _has_expired(backup, view)
+        and _has_expired(backup, view.cluster_id, view.now)
         and not requests_of(backup, view.requests)
         and not (_held_before(backup) or _pinned(backup))
         and not backup.metadata.annotation(DELETION_CONFIRMED_ANNOTATION)

@@ -14,12 +14,14 @@ from pkg.apis.ark import Backup, Config, DownloadRequest, Restore
 from pkg.apis.core import DaemonSet, Node, Pod
 from pkg.apis.names import AGENT_POD_LABEL, CONFIG_NAME, RESTIC_DAEMONSET, RESTORE_UID_LABEL
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
+from pkg.backup.hook_runner import Execute
 from pkg.backup.job import VolumeCapturer
 from pkg.controllers.backup import BackupKindOfEngine
 from pkg.controllers.capturer import ServerCapturer
 from pkg.controllers.captures import Captures
 from pkg.controllers.change_signal import ChangeSignal
 from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.deletion_wiring import DeletionWiring
 from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
@@ -33,6 +35,7 @@ from pkg.controllers.repositories import Repositories
 from pkg.controllers.restic_repository import RepositoryFinding, ResticRepositoryReconciler
 from pkg.controllers.restore import RestoreKindOfEngine
 from pkg.controllers.restorer import ServerRestorer
+from pkg.controllers.schedule_wiring import ScheduleParts, add_schedules
 from pkg.controllers.stores import Stores
 from pkg.controllers.sync_wiring import add_sync
 from pkg.informers.informer import SharedInformer
@@ -91,6 +94,7 @@ class Surroundings:
     runner: ResticRunner
     registry: CollectorRegistry
     clock: Clock
+    execute: Execute
 
 
 class ServerWiring:
@@ -139,7 +143,9 @@ class ServerWiring:
         self._add_backups(repositories)
         self._add_restores()
         self._add_downloads()
+        self._add_deletion()
         self._add_sync()
+        self._add_schedules()
 
     def _node_agents(self) -> NodeAgents:
         factory, namespace = self._manager.factory, self._given.namespace
@@ -224,6 +230,7 @@ class ServerWiring:
             scratch_dir=given.scratch_dir,
             metrics=self._metrics,
             events=self._events,
+            execute=given.execute,
             kit_condition=self._recovery_kit.condition,
         )
         backups = self._manager.factory.informer(BACKUPS, Backup, namespace=given.namespace)
@@ -291,6 +298,30 @@ class ServerWiring:
             registry=given.registry,
             clock=given.clock,
         )
+
+    def _add_deletion(self) -> None:
+        DeletionWiring(
+            manager=self._manager,
+            client=self._client,
+            namespace=self._given.namespace,
+            stores=self._stores,
+            clock=self._given.clock,
+        ).add()
+
+    def _add_schedules(self) -> None:
+        given = self._given
+        parts = ScheduleParts(
+            client=self._client,
+            namespace=given.namespace,
+            stores=self._stores,
+            metrics=self._metrics,
+            registry=given.registry,
+            clock=given.clock,
+            configs=self._configs,
+            backups=self._manager.factory.informer(BACKUPS, Backup, namespace=given.namespace),
+            captures=self._captures,
+        )
+        add_schedules(self._manager, parts)
 
     def _add_downloads(self) -> None:
         given = self._given

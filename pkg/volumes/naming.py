@@ -37,6 +37,11 @@ def restore_volume_name(restore_uid: str, pod_uid: str, volume: str, *, restore_
     return f"{_prefix(restore_name)}-{_hash(restore_uid, pod_uid, volume)}"
 
 
+def deletion_name(backup_name: str, backup_uid: str) -> str:
+    """Name of the DeleteBackupRequest for a backup that has expired."""
+    return f"{_prefix(backup_name)}-gc-{_hash(backup_uid)}"
+
+
 def label_value(text: str) -> str:
     """A text as a label's value: itself, or its beginning and a hash where it is too long or has other characters."""
     if len(text) <= _LABEL_LIMIT and re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?", text):
