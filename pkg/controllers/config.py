@@ -29,6 +29,7 @@ DEFAULT_SYNC_PERIOD_SECONDS = 3600.0
 SHORTEST_SYNC_PERIOD_SECONDS = 60.0  # 0.9's lower bound, and the period of restoreOnly mode
 DEFAULT_GC_PERIOD_SECONDS = 3600.0
 SHORTEST_GC_PERIOD_SECONDS = 60.0
+DEFAULT_SCHEDULE_SYNC_SECONDS = 60.0  # 0.9's, and its lower bound
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class Settings:
         gc_period_seconds: How often an expired backup that is held is looked at again.
         deletions_frozen: Why nothing may be deleted now; empty when deletion is allowed.
         maintenance_window: When repositories may be pruned; None for any time.
+        schedule_sync_seconds: How often a schedule is looked at for the case that the clock was set.
     """
 
     location: StorageLocation
@@ -64,6 +66,7 @@ class Settings:
     gc_period_seconds: float = DEFAULT_GC_PERIOD_SECONDS
     deletions_frozen: str = ""
     maintenance_window: Window | None = None
+    schedule_sync_seconds: float = DEFAULT_SCHEDULE_SYNC_SECONDS
 
 
 def settings_from(config: Config | None, environ: Mapping[str, str], namespace: str) -> Settings:
@@ -86,6 +89,7 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         sync_period = _seconds("backupSyncPeriod", config.backup_sync_period)
         gc_period = _seconds("gcSyncPeriod", config.gc_sync_period)
         window = parse_window(config.maintenance_window)
+        schedule_sync = _seconds("scheduleSyncPeriod", config.schedule_sync_period)
     except LocationInvalidError as error:
         raise SettingsError(Reason.CONFIG_INVALID, f"Config {name}: {error}") from error
     except ValueError as error:
@@ -103,6 +107,7 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         gc_period_seconds=max(gc_period or DEFAULT_GC_PERIOD_SECONDS, SHORTEST_GC_PERIOD_SECONDS),
         deletions_frozen=config.deletions_frozen.strip(),
         maintenance_window=window,
+        schedule_sync_seconds=max(schedule_sync, DEFAULT_SCHEDULE_SYNC_SECONDS),
     )
 
 

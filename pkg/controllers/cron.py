@@ -26,6 +26,7 @@ DAY_SECONDS = 86400
 MAX_EVERY_SECONDS = 3650 * DAY_SECONDS
 EMPTY = "Schedule must be a non-empty valid Cron expression"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_GAPS_DAYS, _GAPS_RUNS = 8, 512
 _FIRST_REACH = datetime.timedelta(hours=1)
 
 
@@ -81,6 +82,17 @@ class Timetable:
         """The time from a run to the next one."""
         following = self.next_after(run)
         return following - run if following else datetime.timedelta(days=365)
+
+    def longest_gap(self, after: datetime.datetime) -> datetime.timedelta:
+        """The longest time between two runs in the week to come, as over a weekend."""
+        end = after + datetime.timedelta(days=_GAPS_DAYS)
+        run, longest = self.next_after(after), datetime.timedelta()
+        for _ in range(_GAPS_RUNS):
+            if run is None or (run > end and longest):
+                break
+            longest = max(longest, self.gap_after(run))
+            run = self.next_after(run)
+        return longest
 
     def _until(self, after: datetime.datetime, until: datetime.datetime) -> datetime.datetime | None:
         found = self.next_after(after)

@@ -192,15 +192,14 @@ def test_every_counts_from_the_creation(after: str, expected: str) -> None:
     assert next_run(spec, at(after), anchor=at("2026-01-01T00:00:07.250")) == at(expected)
 
 
-def schedule(uid: str, **spec: str) -> Schedule:
-    return Schedule(
-        metadata=ObjectMeta(name="nightly", uid=uid, creation_timestamp=NEW_YEAR), spec=ScheduleSpec(**spec)
-    )
+def schedule(uid: str, line: str, jitter: str) -> Schedule:
+    metadata = ObjectMeta(name="nightly", uid=uid, creation_timestamp=NEW_YEAR)
+    return Schedule(metadata=metadata, spec=ScheduleSpec(schedule=line, jitter=jitter))
 
 
 @pytest.mark.parametrize("line", ["0 1 * * *", "@every 24h", "0 1 * * 1-5"])
 def test_jitter_shifts_every_run_of_a_schedule_by_the_same(line: str) -> None:
-    plain, late = (timetable_of(schedule("u-1", schedule=line, jitter=jitter)) for jitter in ("", "30m"))
+    plain, late = (timetable_of(schedule("u-1", line, jitter)) for jitter in ("", "30m"))
     assert 0 < late.delay_seconds <= 1800
     moment = NEW_YEAR
     for _ in range(10):
@@ -211,12 +210,8 @@ def test_jitter_shifts_every_run_of_a_schedule_by_the_same(line: str) -> None:
 
 
 def test_jitter_spreads_schedules_and_never_changes() -> None:
-    delays = [
-        timetable_of(schedule(f"u-{number}", schedule="@daily", jitter="1h")).delay_seconds for number in range(200)
-    ]
-    again = [
-        timetable_of(schedule(f"u-{number}", schedule="@daily", jitter="1h")).delay_seconds for number in range(200)
-    ]
+    delays = [timetable_of(schedule(f"u-{number}", "@daily", "1h")).delay_seconds for number in range(200)]
+    again = [timetable_of(schedule(f"u-{number}", "@daily", "1h")).delay_seconds for number in range(200)]
     assert delays == again
     assert len(set(delays)) > 150
     assert max(delays) <= 3600
