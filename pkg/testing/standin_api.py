@@ -13,7 +13,9 @@ import msgspec
 import urllib3
 
 from pkg.apis.meta import JsonObject
+from pkg.kube.refs import SERVICE_ACCOUNTS
 from pkg.kube.resources import ResourceRef
+from pkg.testing.kubeconfig import by_token, write_kubeconfig
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 10
@@ -31,6 +33,14 @@ class ApiError(Exception):
 
 class _List(msgspec.Struct):
     items: list[msgspec.Raw]
+
+
+class _TokenStatus(msgspec.Struct):
+    token: str
+
+
+class _Token(msgspec.Struct):
+    status: _TokenStatus
 
 
 class Api:
@@ -83,6 +93,17 @@ class Api:
             if error.status != EXISTS:
                 raise
             return False
+
+    def write_account_kubeconfig(self, namespace: str, account: str, path: Path) -> None:
+        """Write a kubeconfig with a fresh token of a service account, as a kubelet mounts one."""
+        asked: JsonObject = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        answer = self._request(
+            "POST", SERVICE_ACCOUNTS.path(namespace, account, "token"), body=msgspec.json.encode(asked)
+        )
+        token = msgspec.json.decode(answer, type=_Token).status.token
+        ca_file = path.with_suffix(".ca")
+        ca_file.write_text(self.ca)
+        write_kubeconfig(path, server_url=self._server, ca_file=ca_file, user=by_token(token))
 
     def _unless(
         self, status: int, method: str, path: str, body: JsonObject, content_type: str = "application/json"

@@ -6,10 +6,27 @@ from pkg.apis import core
 from pkg.apis.meta import ApiStruct, Object
 
 
+class EnvVar(ApiStruct, frozen=True, kw_only=True):
+    """A variable of a container's environment."""
+
+    name: str = ""
+    value: str = ""
+    value_from: dict[str, dict[str, object]] | None = None
+
+
+class ProgramContainer(core.Container, frozen=True, kw_only=True):
+    """A container with what it runs."""
+
+    command: tuple[str, ...] | None = None
+    env: tuple[EnvVar, ...] | None = None
+
+
 class PodSpec(core.PodSpec, frozen=True, kw_only=True):
     """What a kubelet must know besides."""
 
     restart_policy: str = "Always"
+    service_account_name: str = ""
+    containers: tuple[ProgramContainer, ...] | None = None
 
 
 class Pod(Object, frozen=True, kw_only=True):

@@ -18,7 +18,8 @@ from pkg.apis.names import MARKER_VOLUME, RESTIC_WAIT_CONTAINER
 from pkg.kube.refs import PODS
 from pkg.testing.processes import Process
 from pkg.testing.standin_api import Api, ApiError
-from pkg.testing.standin_kinds import Pod
+from pkg.testing.standin_kinds import Pod, ProgramContainer
+from pkg.testing.standin_program import Program, program_of
 from pkg.testing.standin_status import KILLED, Progress, Stage, status_of
 from pkg.testing.standin_volumes import Storage, plan_directories, set_up, tear_down
 
@@ -28,6 +29,7 @@ HOLD_ANNOTATION = "standin.test/hold"
 NOT_READY_ANNOTATION = "standin.test/not-ready"
 EXIT_CODE_ANNOTATION = "standin.test/exit-code"
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 8.0
+PROGRAM_GRACE_SECONDS = 10
 FINISHED = ("Succeeded", "Failed")
 INVALID = 422
 
@@ -59,6 +61,7 @@ class PodLife:
         self._restarts = 0
         self._retry_at = 0.0
         self._helper: Process | None = None
+        self._program: Program | None = None
         self._unmount_failures = 0
 
     def step(self, pod: Pod, storage: Storage) -> None:
@@ -78,6 +81,9 @@ class PodLife:
         if self._helper:
             self._helper.stop(grace_seconds=1)
             self._helper = None
+        if self._program:
+            self._program.stop(PROGRAM_GRACE_SECONDS)
+            self._program = None
         if self._monotonic() < self._retry_at:
             return False
         try:
@@ -156,16 +162,26 @@ class PodLife:
         self._init_done = len(pod.spec.init_containers or ())
         if exit_code := pod.metadata.annotation(EXIT_CODE_ANNOTATION):
             self._write(pod, Stage.ENDED, exit_code=int(exit_code))
+        elif container := program_of(pod):
+            self._run_program(pod, container)
         else:
             self._write(pod, Stage.RUNNING, ready=not pod.metadata.annotation(NOT_READY_ANNOTATION))
 
-    def _write(self, pod: Pod, stage: Stage, *, exit_code: int = 0, ready: bool = True) -> None:
+    def _run_program(self, pod: Pod, container: ProgramContainer) -> None:
+        program = self._program = self._program or Program(self._node.api, pod, container, self._node.logs)
+        if program.exit_code is None:
+            self._write(pod, Stage.RUNNING)
+        else:
+            self._write(pod, Stage.ENDED, exit_code=program.exit_code, message=program.message)
+
+    def _write(self, pod: Pod, stage: Stage, *, exit_code: int = 0, ready: bool = True, message: str = "") -> None:
         progress = Progress(
             stage=stage,
             started=self._started,
             init_done=self._init_done,
             restarts=self._restarts,
             exit_code=exit_code,
+            message=message,
             ready=ready,
         )
         self.is_running = stage is Stage.RUNNING

@@ -33,6 +33,8 @@ class Progress:
     """How often the current init container has failed."""
     exit_code: int = 0
     """Of the containers once they have ended, or of the init container that failed."""
+    message: str = ""
+    """What the containers left behind when they ended."""
     ready: bool = True
     address: str = field(default="127.0.0.1")
 
@@ -78,7 +80,7 @@ def _state(progress: Progress, since: str) -> JsonObject:
         case Stage.RUNNING:
             return {"running": {"startedAt": since}}
         case Stage.ENDED:
-            return _terminated(progress.exit_code, since)
+            return _terminated(progress.exit_code, since, progress.message)
         case Stage.WAITING:
             return {"waiting": {"reason": "ContainerCreating"}}
         case _:
@@ -111,9 +113,10 @@ def _init_state(progress: Progress, since: str) -> JsonObject:
             return {"waiting": {"reason": "PodInitializing"}}
 
 
-def _terminated(exit_code: int, since: str) -> JsonObject:
+def _terminated(exit_code: int, since: str, message: str = "") -> JsonObject:
     reason = "Error" if exit_code else "Completed"
-    return {"terminated": {"exitCode": exit_code, "reason": reason, "startedAt": since, "finishedAt": since}}
+    said: JsonObject = {"message": message} if message else {}
+    return {"terminated": {"exitCode": exit_code, "reason": reason, "startedAt": since, "finishedAt": since, **said}}
 
 
 def _container(container: Container, state: JsonObject, *, ready: bool, restarts: int) -> JsonObject:

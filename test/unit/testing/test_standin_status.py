@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from pkg.apis.core import Container, PodStatus
-from pkg.testing.standin_kinds import Pod, PodSpec
+from pkg.testing.standin_kinds import Pod, PodSpec, ProgramContainer
 from pkg.testing.standin_status import Progress, Stage, status_of
 
 STARTED = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 POD = Pod(
     spec=PodSpec(
-        containers=(Container(name="app", image="app:1"),),
+        containers=(ProgramContainer(name="app", image="app:1"),),
         init_containers=(Container(name="first"), Container(name="restic-wait")),
     )
 )
