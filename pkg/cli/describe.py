@@ -40,18 +40,24 @@ def head(page: Page, metadata: ObjectMeta) -> None:
     page.pairs("Annotations", sorted_pairs(metadata.annotations))
 
 
-def scope(page: Page, spec: BackupSpec | RestoreSpec) -> None:
+def scope(page: Page, spec: BackupSpec | RestoreSpec, *, indent: int = 0) -> None:
     """Namespaces, resources and labels."""
-    page.line("Namespaces:")
-    page.pair("Included", listed(spec.included_namespaces, "*"), indent=1)
-    page.pair("Excluded", listed(spec.excluded_namespaces, "<none>"), indent=1)
+    included(page, "Namespaces", spec.included_namespaces, spec.excluded_namespaces, indent=indent)
     page.gap()
-    page.line("Resources:")
-    page.pair("Included", listed(spec.included_resources, "*"), indent=1)
-    page.pair("Excluded", listed(spec.excluded_resources, "<none>"), indent=1)
-    page.pair("Cluster-scoped", optional(spec.include_cluster_resources, "included", "excluded"), indent=1)
+    included(page, "Resources", spec.included_resources, spec.excluded_resources, indent=indent)
+    cluster_scoped = optional(spec.include_cluster_resources, "included", "excluded")
+    page.pair("Cluster-scoped", cluster_scoped, indent=indent + 1)
     page.gap()
-    page.pair("Label selector", selector_text(spec.label_selector))
+    page.pair("Label selector", selector_text(spec.label_selector), indent=indent)
+
+
+def included(
+    page: Page, what: str, names: Sequence[str] | None, excluded: Sequence[str] | None, *, indent: int = 0
+) -> None:
+    """Which ones are meant, and which are not."""
+    page.line(f"{what}:", indent=indent)
+    page.pair("Included", listed(names, "*"), indent=indent + 1)
+    page.pair("Excluded", listed(excluded, "<none>"), indent=indent + 1)
 
 
 def optional(value: bool | None, yes: str, no: str) -> str:
@@ -70,7 +76,15 @@ def outcome(page: Page, phase: str, reason: str, message: str, validation_errors
         page.pairs("Validation errors", validation_errors)
 
 
-def ledger(page: Page, counts: VolumeCounts | None, *, done: str, details: bool) -> None:
+def ledger(
+    page: Page,
+    counts: VolumeCounts | None,
+    *,
+    done: str,
+    details: bool,
+    entries: Sequence[VolumeEntry] | None = None,
+    note: str = "",
+) -> None:
     """The volumes in numbers, and each that was not done with its reason.
 
     Args:
@@ -78,6 +92,8 @@ def ledger(page: Page, counts: VolumeCounts | None, *, done: str, details: bool)
         counts: From a status; None while nothing is known.
         done: `captured` or `restored`.
         details: Show also the volumes without trouble.
+        entries: All volumes, where they are known from elsewhere than the counts.
+        note: What is to be said about the volumes.
     """
     if counts is None:
         return
@@ -87,10 +103,16 @@ def ledger(page: Page, counts: VolumeCounts | None, *, done: str, details: bool)
     page.pair(done.capitalize(), f"{counts.captured} ({size_text(counts.bytes_done)})", indent=1)
     page.pair("Failed", counts.failed, indent=1)
     page.pair("Warnings", counts.warnings, indent=1)
-    shown = [entry for entry in counts.entries or () if details or entry.reason]
+    if note:
+        page.line(note, indent=1)
+    known = counts.entries or () if entries is None else entries
+    shown = [entry for entry in known if details or entry.reason]
     if shown:
         page.gap()
         page.rows([("  Volume", "State", "Reason", "Message"), *(_entry_row(entry) for entry in shown)])
+    for entry in known if details else ():
+        if entry.excludes:
+            page.line(f"Excluded paths of {_place(entry)}: {', '.join(entry.excludes)}", indent=1)
 
 
 def transfers(page: Page, title: str, lines: Iterable[VolumeLine], *, details: bool) -> None:
@@ -121,5 +143,11 @@ def _transfer_text(line: VolumeLine) -> str:
 
 
 def _entry_row(entry: VolumeEntry) -> tuple[str, str, str, str]:
-    where = f"{entry.namespace}/{entry.pod}: {entry.volume}" if entry.pod else f"{entry.namespace}/{entry.claim_name}"
-    return f"  {where}", entry.phase, entry.reason, entry.message
+    message = entry.message
+    if entry.parent_backup:
+        message = f"{message} (before: backup {entry.parent_backup})".strip()
+    return f"  {_place(entry)}", entry.phase, entry.reason, message
+
+
+def _place(entry: VolumeEntry) -> str:
+    return f"{entry.namespace}/{entry.pod}: {entry.volume}" if entry.pod else f"{entry.namespace}/{entry.claim_name}"

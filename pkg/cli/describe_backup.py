@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from pkg.apis.ark import Backup, DeleteBackupRequest
-from pkg.apis.hooks import BackupHooks, BackupResourceHookSpec
+from pkg.apis.ark import Backup, BackupStatus, DeleteBackupRequest, VolumeBackupInfo
 from pkg.apis.meta import JsonObject
-from pkg.apis.names import BACKUP_NAME_LABEL, BACKUP_UID_LABEL
+from pkg.apis.names import (
+    ADOPTED_ANNOTATION,
+    BACKUP_NAME_LABEL,
+    BACKUP_UID_LABEL,
+    IMPORTED_ANNOTATION,
+    PINNED_ANNOTATION,
+    SOURCE_CLUSTER_ANNOTATION,
+)
 from pkg.apis.volumes import PodVolumeBackup
 from pkg.cli.client import Connection
-from pkg.cli.describe import VolumeLine, head, ledger, optional, outcome, scope, transfers
-from pkg.cli.page import Page, listed
-from pkg.cli.tables import backup_status, selector_text, time_text
+from pkg.cli.describe import VolumeLine, head, ledger, outcome, transfers
+from pkg.cli.describe_spec import backup_spec
+from pkg.cli.page import Page
+from pkg.cli.tables import backup_status, time_text
+from pkg.cli.volume_list import all_entries, is_cut
 from pkg.kube.errors import ApiStatusError
 from pkg.kube.refs import DELETE_BACKUP_REQUESTS, POD_VOLUME_BACKUPS
 from pkg.volumes.naming import label_value
@@ -27,18 +37,14 @@ def describe_backup(connection: Connection, obj: JsonObject, *, details: bool) -
     status = backup.status
     outcome(page, backup_status(backup), status.reason, status.message, status.validation_errors)
     page.gap()
-    scope(page, backup.spec)
-    page.gap()
-    page.pair("Snapshot PVs", optional(backup.spec.snapshot_volumes, "true", "false"))
-    page.pair("Default volumes to restic", optional(backup.spec.default_volumes_to_restic, "true", "false"))
-    page.gap()
-    page.pair("TTL", backup.spec.ttl or "<server default>")
-    page.gap()
-    _hooks(page, backup.spec.hooks)
+    backup_spec(page, backup.spec)
     page.gap()
     _times(page, backup)
-    _disks(page, backup)
-    ledger(page, status.volumes, done="captured", details=details)
+    _marks(page, backup)
+    _frozen(page, status)
+    page.gap()
+    _disks(page, status.volume_backups or {})
+    _volumes(page, connection, backup, details=details)
     transfers(page, "Restic Backups", _transfers(connection, backup), details=details)
     _deletions(page, connection, backup)
     return page.text()
@@ -50,6 +56,7 @@ def _times(page: Page, backup: Backup) -> None:
     page.gap()
     page.pair("Started", time_text(status.start_timestamp))
     page.pair("Completed", time_text(status.completion_timestamp))
+    page.gap()
     page.pair("Expiration", time_text(status.expiration))
     if status.progress:
         page.pair("Objects", f"{status.progress.items_done} of {status.progress.total_items}")
@@ -57,12 +64,33 @@ def _times(page: Page, backup: Backup) -> None:
     page.pair("Warnings", status.warnings)
 
 
-def _disks(page: Page, backup: Backup) -> None:
-    if not backup.status.volume_backups:
+def _marks(page: Page, backup: Backup) -> None:
+    """What sets this backup apart: pinned, from another cluster, in need of something."""
+    metadata, status = backup.metadata, backup.status
+    if PINNED_ANNOTATION in (metadata.annotations or {}):
+        page.pair("Pinned", metadata.annotation(PINNED_ANNOTATION) or "yes")
+    if IMPORTED_ANNOTATION in (metadata.annotations or {}):
+        page.pair("Imported", f"made by {metadata.annotation(SOURCE_CLUSTER_ANNOTATION) or 'an Ark 0.9'}")
+    if metadata.annotation(ADOPTED_ANNOTATION):
+        page.pair("Adopted", metadata.annotation(ADOPTED_ANNOTATION))
+    for condition in status.conditions or ():
+        if condition.status == "True":
+            page.pair(condition.type, condition.message or condition.reason or "yes")
+
+
+def _frozen(page: Page, status: BackupStatus) -> None:
+    if status.frozen_seconds:
+        page.pair("Longest freeze of a pod", f"{status.frozen_seconds} s")
+    for hook in status.open_hooks or ():
+        page.pair("Frozen now", f"{hook.namespace}/{hook.pod} since {time_text(hook.since)}")
+
+
+def _disks(page: Page, disks: Mapping[str, VolumeBackupInfo]) -> None:
+    if not disks:
+        page.pair("Persistent Volumes", "<none included>")
         return
-    page.gap()
     page.line("Persistent Volumes:")
-    for name, info in sorted(backup.status.volume_backups.items()):
+    for name, info in sorted(disks.items()):
         page.line(f"{name}:", indent=1)
         page.pair("Snapshot ID", info.snapshot_id, indent=2)
         page.pair("Type", info.type, indent=2)
@@ -70,28 +98,14 @@ def _disks(page: Page, backup: Backup) -> None:
         page.pair("IOPS", "<N/A>" if info.iops is None else info.iops, indent=2)
 
 
-def _hooks(page: Page, hooks: BackupHooks | None) -> None:
-    if not hooks or not hooks.resources:
-        page.pair("Hooks", "<none>")
+def _volumes(page: Page, connection: Connection, backup: Backup, *, details: bool) -> None:
+    counts = backup.status.volumes
+    if details and is_cut(backup):
+        entries, note = all_entries(connection, backup)
+        ledger(page, counts, done="captured", details=True, entries=entries, note=note)
         return
-    page.line("Hooks:")
-    for hook in hooks.resources:
-        _hook(page, hook)
-
-
-def _hook(page: Page, hook: BackupResourceHookSpec) -> None:
-    page.line(f"{hook.name}:", indent=1)
-    page.pair("Namespaces", listed(hook.included_namespaces, "*"), indent=2)
-    page.pair("Resources", listed(hook.included_resources, "*"), indent=2)
-    page.pair("Label selector", selector_text(hook.label_selector), indent=2)
-    for label, entries in (("Pre", hook.pre or hook.hooks or ()), ("Post", hook.post or ())):
-        for entry in entries:
-            if entry.exec:
-                page.line(f"{label} Exec Hook:", indent=2)
-                page.pair("Container", entry.exec.container or "<first>", indent=3)
-                page.pair("Command", " ".join(entry.exec.command or ()), indent=3)
-                page.pair("On Error", entry.exec.on_error or "Fail", indent=3)
-                page.pair("Timeout", entry.exec.timeout or "30s", indent=3)
+    note = "--details shows all of them" if is_cut(backup) else ""
+    ledger(page, counts, done="captured", details=details, note=note)
 
 
 def _transfers(connection: Connection, backup: Backup) -> list[VolumeLine]:
@@ -125,5 +139,6 @@ def _deletions(page: Page, connection: Connection, backup: Backup) -> None:
     page.line(f"Deletion Attempts ({failed} failed):" if failed else "Deletion Attempts:")
     for one in found:
         page.line(f"{time_text(one.metadata.creation_timestamp)}: {one.status.phase or 'New'}", indent=1)
-        for error in one.status.errors or ():
-            page.line(error, indent=2)
+        for text in (one.status.message, *(one.status.errors or ())):
+            if text:
+                page.line(text, indent=2)
