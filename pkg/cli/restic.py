@@ -21,8 +21,17 @@ def get(flags: ClusterFlags, /, names: tuple[str, ...], **options: object) -> No
     print_listing(flags, REPOSITORY_LISTING, names, options)
 
 
-repository_group = cluster_options(click.Group("repo", help="Work with restic repositories."))
-repository_group.add_command(cluster_options(get))
+cluster_options(get)
+repository_group = cluster_options(
+    LazyGroup(
+        "repo",
+        {
+            "get": Lazy("pkg.cli.restic:get", "List restic repositories"),
+            "maintain": Lazy("pkg.cli.maintain:command", "Forget, prune and check a repository now"),
+        },
+        help_text="Work with restic repositories.",
+    )
+)
 command = cluster_options(
     LazyGroup(
         "restic",
