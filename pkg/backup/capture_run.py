@@ -8,6 +8,7 @@ Everything is found again by derived names, so a run after a crash continues whe
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -19,11 +20,17 @@ from pkg.apis.names import BACKUP_UID_LABEL
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupStatus
 from pkg.backup import podvolumes
+from pkg.backup.freezes import FreezeResults, PodFreezes
+from pkg.backup.hook_runner import HookRunner
+from pkg.backup.hooked_captures import hooked_captures, through_others, without_captures
+from pkg.backup.hooks import HookedPod, hooked_pod, max_freeze_seconds
 from pkg.backup.job import BackupJob
 from pkg.backup.known import CapturedNamespaces
+from pkg.backup.open_hooks import OpenHooks
 from pkg.backup.parents import Parents
 from pkg.backup.podvolumes import GONE_REASONS, RepositoryFailed, RepositoryReady
 from pkg.backup.replacements import replaced
+from pkg.backup.shrink import flagged
 from pkg.backup.stopping import is_canceled, raise_if_interrupted
 from pkg.kube.backoff import retry_transient
 from pkg.kube.errors import KubeError, NotFoundError
@@ -41,16 +48,30 @@ _CAPTURE = msgspec.json.Decoder(PodVolumeBackup)
 
 
 class CaptureRun:
-    """One run over a ledger; `items_total` is what progress says beside the volumes."""
+    """One run over a ledger.
 
-    def __init__(self, job: BackupJob, stop: StopToken, log: structlog.typing.FilteringBoundLogger) -> None:
+    Attributes:
+        items_total: What progress says beside the volumes.
+        freezes: What came of the hooks.
+    """
+
+    def __init__(
+        self,
+        job: BackupJob,
+        stop: StopToken,
+        log: structlog.typing.FilteringBoundLogger,
+        hooked: Mapping[str, HookedPod],
+    ) -> None:
         self._job = job
         self._stop = stop
         self._log = log
+        self._hooked = dict(hooked)
+        self._hooks_over = False  # of the pods without captures: theirs run once
         self._known = CapturedNamespaces(job.store, log)
         self._parents = Parents()
         self._existing: list[PodVolumeBackup] = []
         self.items_total = 0
+        self.freezes = FreezeResults()
 
     def run(self, entries: Entries) -> Entries:
         """The ledger with a result for every expected entry.
@@ -70,6 +91,7 @@ class CaptureRun:
             if again == entries:
                 break
             entries = again
+        entries = tuple(flagged(entry, self._parents.of(entry.parent)) for entry in entries)
         for entry in entries:
             self._tell(entry)
         return entries
@@ -88,15 +110,60 @@ class CaptureRun:
                     self._existing.append(capture)
 
     def _capture(self, entries: Entries) -> Entries:
-        pending = podvolumes.capturing(entries, self._existing)
-        if not pending:
+        pending = podvolumes.capturing(entries, self._existing, self._hooked)
+        alone = [] if self._hooks_over else without_captures(self._hooked, entries)
+        self._hooks_over = True
+        if not pending and not alone:
             return entries
-        repositories = self._start_all(pending)
-        entries = tuple(_in_repository(entry, repositories) for entry in entries)
-        results = self._job.volumes.wait(self._stop, lambda statuses: self._progress(entries, statuses))
-        return podvolumes.with_statuses(entries, results)
+        for pod in through_others(self._hooked, entries, pending):
+            self._log.warning("Hooks not run: its volumes are captured through another pod", pod=pod.key)
+            self.freezes.warnings += 1
+        with self._pod_freezes() as freezes:
+            for pod in alone:
+                freezes.add(pod, ())
+            repositories = self._start_all(pending, freezes)
+            entries = tuple(self._in_repository(entry, repositories) for entry in entries)
+            results = self._wait(entries, freezes)
+        return self._overruled(podvolumes.with_statuses(entries, results))
 
-    def _start_all(self, pending: Mapping[str, LedgerEntry]) -> dict[str, RepositoryReady | RepositoryFailed]:
+    def _wait(self, entries: Entries, freezes: PodFreezes) -> Mapping[str, PodVolumeBackupStatus]:
+        def changed(statuses: Mapping[str, PodVolumeBackupStatus]) -> None:
+            self._progress(entries, statuses)
+            freezes.see(statuses)
+
+        results = self._job.volumes.wait(self._stop, changed)
+        if not self._stop.cancelled:  # else a result may stand for a capture that goes on
+            freezes.see(results)
+        return results
+
+    def _pod_freezes(self) -> PodFreezes:
+        job = self._job
+        runner = HookRunner(job.client, job.execute, job.backup.spec.hooks, clock=job.clock, log=self._log)
+        return PodFreezes(
+            job.volumes,
+            runner,
+            OpenHooks(job.client, job.backup, job.clock),
+            max_freeze_seconds=max_freeze_seconds(job.backup.spec),
+            stop=self._stop,
+            clock=job.clock,
+            log=self._log,
+            results=self.freezes,
+        )
+
+    def _overruled(self, entries: Entries) -> Entries:
+        """The ledger with what freezes did to captures, and how long their pods stood still."""
+        found = []
+        for entry in entries:
+            if entry.capture in self.freezes.overruled and entry.state is not EntryState.EXPECTED:
+                reason, message = self.freezes.overruled[entry.capture]
+                entry = podvolumes.overruled(entry, reason, message)
+            seconds = self.freezes.frozen_seconds.get(entry.pod_uid, 0.0) if entry.capture else 0.0
+            found.append(msgspec.structs.replace(entry, frozen_seconds=math.ceil(seconds)))
+        return tuple(found)
+
+    def _start_all(
+        self, pending: Mapping[str, LedgerEntry], freezes: PodFreezes
+    ) -> dict[str, RepositoryReady | RepositoryFailed]:
         """Starts the captures of each namespace as soon as its repository is there."""
         namespaces = sorted({entry.namespace for entry in pending.values()})
         found: dict[str, RepositoryReady | RepositoryFailed] = {}
@@ -106,7 +173,10 @@ class CaptureRun:
                 namespace, repository = futures[future], future.result()
                 found[namespace] = repository
                 if isinstance(repository, RepositoryReady):
-                    self._start(repository, [one for one in pending.values() if one.namespace == namespace])
+                    own = {name: entry for name, entry in pending.items() if entry.namespace == namespace}
+                    self._start(repository, own.values())
+                    for one in hooked_captures(self._hooked, own, self._existing):
+                        freezes.add(one.pod, one.captures, begun=one.begun)
                 else:
                     self._log.error("Repository not ready", namespace=namespace, error=repository.message)
         return found
@@ -124,9 +194,13 @@ class CaptureRun:
 
     def _start(self, repository: RepositoryReady, entries: Iterable[LedgerEntry]) -> None:
         for entry in entries:
-            parent = self._parents.find(entry, repository.repository_id)
             spec = podvolumes.capture_spec(
-                self._job.backup, entry, repository, cluster_id=self._job.cluster_id, parent=parent
+                self._job.backup,
+                entry,
+                repository,
+                cluster_id=self._job.cluster_id,
+                parent=self._parents.find(entry, repository.repository_id),
+                hold=entry.pod_uid in self._hooked,
             )
             self._job.volumes.start(entry, spec)
             self._log.info("Volume wanted", volume=entry.key, capture=entry.capture, node=entry.node)
@@ -166,7 +240,11 @@ class CaptureRun:
             waiting = [one for one in waiting if one.state is EntryState.FAILED]
             if not waiting:
                 return entries
-            again = replaced(self._job.backup, entries, self._pods({entry.namespace for entry in waiting}))
+            pods = self._pods({entry.namespace for entry in waiting})
+            again = replaced(self._job.backup, entries, pods)
+            if again != entries:
+                found = (hooked_pod(pod, self._job.backup.spec.hooks) for pod in pods)
+                self._hooked |= {pod.uid: pod for pod in found if pod is not None}
             if again != entries or self._job.clock.monotonic() >= deadline:
                 return again
             if self._job.clock.wait(self._stop, REPLACEMENT_LOOK_SECONDS):
@@ -185,18 +263,20 @@ class CaptureRun:
         elif entry.state is EntryState.FAILED:
             self._log.error("Volume not captured", volume=entry.key, reason=entry.reason, message=entry.message)
 
-
-def _in_repository(entry: LedgerEntry, repositories: Mapping[str, RepositoryReady | RepositoryFailed]) -> LedgerEntry:
-    repository = repositories.get(entry.namespace)
-    if entry.state is not EntryState.EXPECTED or repository is None:
-        return entry
-    if isinstance(repository, RepositoryFailed):
+    def _in_repository(
+        self, entry: LedgerEntry, repositories: Mapping[str, RepositoryReady | RepositoryFailed]
+    ) -> LedgerEntry:
+        repository = repositories.get(entry.namespace)
+        if entry.state is not EntryState.EXPECTED or repository is None:
+            return entry
+        if isinstance(repository, RepositoryFailed):
+            return msgspec.structs.replace(
+                entry, state=EntryState.FAILED, reason=repository.reason.value, message=repository.message
+            )
         return msgspec.structs.replace(
-            entry, state=EntryState.FAILED, reason=repository.reason.value, message=repository.message
+            entry,
+            repository=repository.name,
+            repo_identifier=repository.identifier,
+            repository_id=repository.repository_id,
+            parent=self._parents.find(entry, repository.repository_id),
         )
-    return msgspec.structs.replace(
-        entry,
-        repository=repository.name,
-        repo_identifier=repository.identifier,
-        repository_id=repository.repository_id,
-    )

@@ -6,6 +6,8 @@ that was committed is not made twice, its status is read from the bucket.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from pkg.apis.ark import BackupStatus, ItemProgress
@@ -20,10 +22,11 @@ from pkg.backup.errors import (
     ScratchError,
     SpecInvalidError,
 )
-from pkg.backup.gather import Gathering
+from pkg.backup.gather import Gathered, Gathering
 from pkg.backup.job import BackupJob, BackupOutcome
 from pkg.backup.oplog import OperationLog
 from pkg.backup.scratch import scratch_file
+from pkg.backup.shrink import with_condition
 from pkg.backup.spool import Spool
 from pkg.backup.stopping import is_canceled, raise_if_interrupted, raise_if_stopped
 from pkg.backup.store_items import write_tarball
@@ -34,7 +37,7 @@ from pkg.kube.stop import StopToken
 from pkg.objectstore.catalog import read_metadata
 from pkg.objectstore.errors import ObjectInvalidError, ObjectNotFoundError, StoreError
 from pkg.objectstore.layout import backup_keys
-from pkg.volumes.ledger import Ledger, LedgerEntry, counts, to_json_gz
+from pkg.volumes.ledger import Ledger, counts, to_json_gz
 from pkg.volumes.verdict import Verdict, phase_of
 
 
@@ -118,8 +121,12 @@ class _Run:
     def _make(self, committer: Committer) -> BackupOutcome:
         with scratch_file(self._job.scratch_dir) as spool_file, scratch_file(self._job.scratch_dir) as tarball_file:
             spool = Spool(spool_file)
-            entries, errors = self._gather(spool)
-            entries = self._capture(spool, entries)
+            gathered = self._gather(spool)
+            run = CaptureRun(self._job, self._stop, self._log, gathered.hooked)
+            run.items_total = spool.count
+            entries = run.run(gathered.entries)
+            errors = [*gathered.errors, *self._job.thawed.errors, *run.freezes.errors]
+            self._warnings += run.freezes.warnings
             digest = write_tarball(self._job, spool, entries, tarball_file, stop=self._stop, log=self._log)
             raise_if_interrupted(self._stop)
             ledger = Ledger(
@@ -129,6 +136,7 @@ class _Run:
                 entries=entries,
             )
             status = self._final_status(ledger, errors, spool.count, digest)
+            status = msgspec.structs.replace(status, frozen_seconds=self._frozen_seconds(run))
             self._log.info("Backup ends", phase=status.phase, reason=status.reason, items=spool.count)
             committer.put(self._keys.tarball, tarball_file)
             committer.put(self._keys.log, self._oplog.compressed())
@@ -136,21 +144,19 @@ class _Run:
             self._commit(committer, status)
         return BackupOutcome(status=status)
 
-    def _gather(self, spool: Spool) -> tuple[tuple[LedgerEntry, ...], list[str]]:
+    def _frozen_seconds(self, run: CaptureRun) -> int:
+        earlier = (self._job.backup.status.frozen_seconds, self._job.thawed.frozen_seconds)
+        return math.ceil(max(*earlier, *run.freezes.frozen_seconds.values()))
+
+    def _gather(self, spool: Spool) -> Gathered:
         raise_if_stopped(self._stop)
         discovery = retry_transient(self._job.discover, stop=self._stop, clock=self._job.clock)
         for warning in discovery.warnings:
             self._log.warning("Discovery incomplete", warning=warning)
-        self._warnings = len(discovery.warnings)
-        gathering = Gathering(self._job, spool, self._stop, self._log)
-        entries = gathering.run(discovery)
-        self._warnings += gathering.warnings
-        return entries, gathering.errors
-
-    def _capture(self, spool: Spool, entries: tuple[LedgerEntry, ...]) -> tuple[LedgerEntry, ...]:
-        run = CaptureRun(self._job, self._stop, self._log)
-        run.items_total = spool.count
-        return run.run(entries)
+        self._warnings = len(discovery.warnings) + self._job.thawed.warnings
+        for error in self._job.thawed.errors:
+            self._log.error("Post hook of an interrupted run failed", error=error)
+        return Gathering(self._job, spool, self._stop, self._log).run(discovery)
 
     def _commit(self, committer: Committer, status: BackupStatus) -> None:
         namespace, name = self._job.backup.metadata.namespace, self._job.backup.metadata.name
@@ -169,6 +175,7 @@ class _Run:
             progress=ItemProgress(total_items=items, items_done=items),
             volumes=counts(ledger, tolerate_unread=tolerate),
             tarball_sha256=digest,
+            conditions=with_condition(self._job.backup.status.conditions, ledger.entries, self._job.clock.now()),
         )
 
     def _failed(self, committer: Committer, reason: Reason, message: str) -> BackupOutcome:
@@ -200,4 +207,5 @@ def _status(job: BackupJob, verdict: Verdict, more_warnings: int) -> BackupStatu
         errors=verdict.errors,
         warnings=verdict.warnings + more_warnings,
         cluster_id=job.cluster_id,
+        open_hooks=None,
     )

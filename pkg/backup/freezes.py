@@ -17,7 +17,8 @@ import structlog.typing
 
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeBackupStatus
-from pkg.backup.hook_runner import HookedPod, HookReport, HookRunner
+from pkg.backup.hook_runner import HookReport, HookRunner
+from pkg.backup.hooks import HookedPod
 from pkg.backup.open_hooks import OpenHooks
 from pkg.backup.podvolumes import FINISHED
 from pkg.backup.stopping import is_canceled

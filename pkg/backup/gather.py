@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from pkg.apis.core import PersistentVolume, PersistentVolumeClaim
 from pkg.backup.bindings import BINDINGS, ROLES, BoundRole, bound_role
 from pkg.backup.collect import Collector
 from pkg.backup.errors import SpecInvalidError
+from pkg.backup.hooks import HookedPod
 from pkg.backup.job import BackupJob
 from pkg.backup.selection import Scope, plan_lists, scope_of
 from pkg.backup.spool import Item, Spool
@@ -27,12 +29,26 @@ from pkg.volumes.ledger import LedgerEntry
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What the volumes' part of a backup begins with.
+
+    Attributes:
+        entries: The ledger.
+        hooked: The running pods with hooks, by UID.
+        errors: One text per list or object that could not be stored.
+    """
+
+    entries: tuple[LedgerEntry, ...]
+    hooked: Mapping[str, HookedPod]
+    errors: tuple[str, ...]
+
+
 class Gathering:
     """One pass over the cluster.
 
     Attributes:
         errors: One text per list or object that could not be stored.
-        warnings: What the backup does not do though somebody may expect it.
     """
 
     def __init__(
@@ -45,10 +61,9 @@ class Gathering:
         spec = job.backup.spec
         self._survey = Survey(default_all=bool(spec.default_volumes_to_restic), hooks=spec.hooks)
         self.errors: list[str] = []
-        self.warnings = 0
 
-    def run(self, discovery: Discovery) -> tuple[LedgerEntry, ...]:
-        """Fills the spool and returns the ledger.
+    def run(self, discovery: Discovery) -> Gathered:
+        """Fills the spool and says what is to be captured.
 
         Raises:
             SpecInvalidError: the spec names what the server does not have.
@@ -62,8 +77,9 @@ class Gathering:
         listed = {request.ref.group_resource for request in requests}
         self._add_roles(collector, scope, discovery, listed)
         self._read_missing()
-        self._tell_of_hooks()
-        return ledger_entries(self._survey)
+        return Gathered(
+            entries=ledger_entries(self._survey), hooked=self._survey.hooked_pods, errors=tuple(self.errors)
+        )
 
     def _scope(self, discovery: Discovery) -> Scope:
         backup = self._job.backup
@@ -129,12 +145,6 @@ class Gathering:
             volume = self._read(PVS, "", name, PersistentVolume)
             if volume is not None:
                 self._survey.volumes[name] = volume
-
-    def _tell_of_hooks(self) -> None:
-        """A pod whose hooks do not run is captured while its application writes; nobody must believe otherwise."""
-        for key in self._survey.hooked_pods:
-            self._log.warning("Hooks of the pod are not run", pod=key)
-        self.warnings += len(self._survey.hooked_pods)
 
     def _read(self, ref: ResourceRef, namespace: str, name: str, struct: type[T]) -> T | None:
         try:

@@ -14,7 +14,7 @@ import structlog.typing
 
 from pkg.apis.core import Pod
 from pkg.apis.hooks import BackupHooks
-from pkg.backup.hooks import Hook, When, pod_hooks
+from pkg.backup.hooks import Hook, HookedPod, When, pod_hooks
 from pkg.kube.backoff import Backoff, retry_transient
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
@@ -43,32 +43,6 @@ class Execute(Protocol):
     ) -> ExecResult:
         """Blocks until it ended; raises KubeError when nobody can say how."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookedPod:
-    """A pod with hooks.
-
-    Attributes:
-        pre: It has commands to be run before.
-        post: It has commands to be run after.
-    """
-
-    namespace: str
-    name: str
-    uid: str
-    pre: bool = True
-    post: bool = True
-
-    @property
-    def key(self) -> str:
-        """For texts."""
-        return f"{self.namespace}/{self.name}"
-
-    @property
-    def freezes(self) -> bool:
-        """Whether it may stand still between its hooks; a lone command before or after freezes nothing."""
-        return self.pre and self.post
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

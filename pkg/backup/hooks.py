@@ -6,12 +6,13 @@ default, as in 0.9: a hook that somebody mistyped must still quiesce the applica
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
 
+from pkg.apis.ark import BackupSpec
 from pkg.apis.core import Pod
 from pkg.apis.duration import parse_duration
 from pkg.apis.hooks import BackupHooks, BackupResourceHook, BackupResourceHookSpec, ExecHook
@@ -21,6 +22,7 @@ from pkg.backup.includes import includes
 
 _POD_NAMES = frozenset({"pods", "pod", "po"})
 _CONTINUE = "Continue"
+MAX_FREEZE_SECONDS = 600.0
 
 
 class When(Enum):
@@ -47,6 +49,32 @@ class Hook:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookedPod:
+    """A pod with hooks.
+
+    Attributes:
+        pre: It has commands to be run before.
+        post: It has commands to be run after.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    pre: bool = True
+    post: bool = True
+
+    @property
+    def key(self) -> str:
+        """For texts."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def freezes(self) -> bool:
+        """Whether it may stand still between its hooks; a lone command before or after freezes nothing."""
+        return self.pre and self.post
+
+
 def pod_hooks(pod: Pod, hooks: BackupHooks | None, when: When) -> tuple[Hook, ...]:
     """The commands for a pod, in their order."""
     annotated = _annotated(pod, when)
@@ -56,10 +84,13 @@ def pod_hooks(pod: Pod, hooks: BackupHooks | None, when: When) -> tuple[Hook, ..
     return tuple(_hook(pod, one.exec, when) for spec in specs for one in _of_spec(spec, when) if one.exec)
 
 
-def hooked(pod: Pod, hooks: BackupHooks | None) -> Mapping[When, tuple[Hook, ...]]:
-    """Both kinds of a pod; empty where it has none at all."""
-    found = {when: pod_hooks(pod, hooks, when) for when in When}
-    return {when: those for when, those in found.items() if those}
+def hooked_pod(pod: Pod, hooks: BackupHooks | None) -> HookedPod | None:
+    """The pod as one with hooks; None where it has none at all."""
+    pre, post = bool(pod_hooks(pod, hooks, When.PRE)), bool(pod_hooks(pod, hooks, When.POST))
+    if not pre and not post:
+        return None
+    own = pod.metadata
+    return HookedPod(namespace=own.namespace, name=own.name, uid=own.uid, pre=pre, post=post)
 
 
 def _annotated(pod: Pod, when: When) -> Hook | None:
@@ -121,3 +152,11 @@ def _timeout(text: str, when: When) -> float:
     except ValueError:
         seconds = 0.0
     return seconds if seconds > 0 else when.value
+
+
+def max_freeze_seconds(spec: BackupSpec) -> float:
+    """How long a pod may stand still between its hooks; what is not valid was refused before the run."""
+    try:
+        return (parse_duration(spec.max_freeze) if spec.max_freeze else 0.0) or MAX_FREEZE_SECONDS
+    except ValueError:
+        return MAX_FREEZE_SECONDS

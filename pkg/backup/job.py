@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -11,9 +11,11 @@ import msgspec
 
 from pkg.apis.ark import Backup, BackupStatus, VolumeCounts
 from pkg.apis.meta import JsonObject
-from pkg.apis.reasons import BackupPhase
+from pkg.apis.reasons import BackupPhase, Reason
 from pkg.apis.volumes import PodVolumeBackupSpec, PodVolumeBackupStatus
+from pkg.backup.hook_runner import Execute
 from pkg.backup.podvolumes import RepositoryFailed, RepositoryReady
+from pkg.backup.takeover import Thawed
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK, Clock
 from pkg.kube.discovery import Discovery
@@ -21,7 +23,7 @@ from pkg.kube.stop import StopToken
 from pkg.objectstore.store import ObjectStore
 from pkg.volumes.ledger import LedgerEntry
 
-_ENDED_EMPTY = ("reason", "message", "volumes", "progress", "errors", "warnings", "tarballSha256")
+_ENDED_EMPTY = ("reason", "message", "volumes", "progress", "errors", "warnings", "tarballSha256", "openHooks")
 
 OnStatuses = Callable[[Mapping[str, PodVolumeBackupStatus]], None]
 OnProgress = Callable[[int, int, VolumeCounts | None], None]
@@ -47,6 +49,14 @@ class VolumeCapturer(Protocol):
         """Asks for the capture named `entry.capture`: created when admitted, adopted when it exists."""
         ...
 
+    def release(self, captures: Iterable[str]) -> None:
+        """Lets captures that were started with `hold` run: their pod is frozen. Called from several threads."""
+        ...
+
+    def cancel(self, captures: Iterable[str], reason: Reason) -> None:
+        """Ends captures for a reason of the engine's. Called from several threads."""
+        ...
+
     def wait(self, stop: StopToken, on_change: OnStatuses) -> dict[str, PodVolumeBackupStatus]:
         """Blocks until every capture that was asked for ended; results by capture name.
 
@@ -67,6 +77,8 @@ class BackupJob:
         cluster_id: UID of kube-system.
         confirm: Makes sure right before the last put that the Backup is still this process's, by a
             compare-and-set; raises whatever ends the run when it is not.
+        execute: Runs a command in a container.
+        thawed: What this process had to thaw before the run.
         on_progress: (items in all, items done, volumes). Called often; whoever patches a status spaces it out.
         scratch_dir: Where the spool and the tarball lie for as long as the run takes.
     """
@@ -78,8 +90,10 @@ class BackupJob:
     volumes: VolumeCapturer
     cluster_id: str
     confirm: Callable[[], None]
+    execute: Execute
     on_progress: OnProgress
     scratch_dir: Path
+    thawed: Thawed = field(default_factory=Thawed)
     clock: Clock = REAL_CLOCK
 
     @property

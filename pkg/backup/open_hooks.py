@@ -14,7 +14,7 @@ import msgspec
 from pkg.apis.ark import Backup, BackupStatus, OpenHook
 from pkg.apis.meta import JsonObject
 from pkg.backup.errors import BackupInterruptedError, ClaimLostError
-from pkg.backup.hook_runner import HookedPod
+from pkg.backup.hooks import HookedPod
 from pkg.kube.backoff import retry_on_conflict, retry_transient
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock

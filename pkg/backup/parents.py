@@ -15,11 +15,21 @@ from pkg.volumes.ledger import LedgerEntry
 _Key = tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """An earlier capture: its snapshot, how large the volume was, and whose backup it is."""
+
+    snapshot_id: str = ""
+    bytes: int = 0
+    backup: str = ""
+
+
 @dataclass(slots=True)
 class Parents:
-    """The last snapshot of each volume and repository, of as many captures as one likes."""
+    """The last capture of each volume and repository, of as many captures as one likes."""
 
     _latest: dict[_Key, tuple[str, str]] = field(default_factory=dict)
+    _known: dict[str, Parent] = field(default_factory=dict)
 
     def note(self, capture: PodVolumeBackup) -> None:
         """Takes a capture into account, if it is complete."""
@@ -29,11 +39,20 @@ class Parents:
         key = _key(status.repository_id, spec.source.claim_uid, spec.pod.namespace, spec.pod.name, spec.volume)
         found = (status.completion_timestamp.isoformat(), status.snapshot_id)
         self._latest[key] = max(found, self._latest.get(key, found))
+        self._known[status.snapshot_id] = Parent(
+            snapshot_id=status.snapshot_id,
+            bytes=status.progress.total_bytes if status.progress else 0,
+            backup=(spec.tags or {}).get("backup", ""),
+        )
 
     def find(self, entry: LedgerEntry, repository_id: str) -> str:
         """The full snapshot id; empty where there is none."""
         key = _key(repository_id, entry.claim_uid, entry.namespace, entry.pod, entry.volume)
         return self._latest.get(key, ("", ""))[1]
+
+    def of(self, snapshot_id: str) -> Parent:
+        """What is known of a snapshot."""
+        return self._known.get(snapshot_id, Parent(snapshot_id=snapshot_id))
 
 
 def _key(repository_id: str, claim_uid: str, namespace: str, pod: str, volume: str) -> _Key:

@@ -6,7 +6,7 @@ ordinal is made only where the volume must be captured in another pod.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -70,20 +70,38 @@ def with_captures(
     )
 
 
-def capturing(entries: Iterable[LedgerEntry], existing: Sequence[PodVolumeBackup]) -> dict[str, LedgerEntry]:
-    """For each capture the one entry whose pod it goes through: that of the existing object, else the first."""
+def capturing(
+    entries: Iterable[LedgerEntry], existing: Sequence[PodVolumeBackup], hooked: Collection[str] = ()
+) -> dict[str, LedgerEntry]:
+    """For each capture the one entry whose pod it goes through: that of the existing object, else the first.
+
+    Args:
+        entries: The ledger.
+        existing: This backup's PodVolumeBackups.
+        hooked: UIDs of pods with hooks; a shared claim is captured through one of them, while it stands still.
+    """
     pods = {one.metadata.name: one.spec.pod.uid for one in existing}
+
+    def rank(entry: LedgerEntry) -> tuple[bool, bool]:
+        return pods.get(entry.capture) == entry.pod_uid, entry.pod_uid in hooked
+
     found: dict[str, LedgerEntry] = {}
     for entry in entries:
         if entry.state is EntryState.EXPECTED and (
-            entry.capture not in found or pods.get(entry.capture) == entry.pod_uid
+            entry.capture not in found or rank(entry) > rank(found[entry.capture])
         ):
             found[entry.capture] = entry
     return found
 
 
 def capture_spec(
-    backup: Backup, entry: LedgerEntry, repository: RepositoryReady, *, cluster_id: str, parent: str
+    backup: Backup,
+    entry: LedgerEntry,
+    repository: RepositoryReady,
+    *,
+    cluster_id: str,
+    parent: str,
+    hold: bool = False,
 ) -> PodVolumeBackupSpec:
     """What an agent is told; the tags are 0.9's six and the cluster, the agent adds the object's own UID."""
     return PodVolumeBackupSpec(
@@ -104,6 +122,7 @@ def capture_spec(
         source=entry.source,
         parent_snapshot_id=parent,
         excludes=entry.excludes,
+        hold=hold,
     )
 
 
@@ -111,11 +130,25 @@ def with_existing(entries: Iterable[LedgerEntry], existing: Iterable[PodVolumeBa
     """The ledger with the results that captures of an earlier run have reached already."""
     finished = {one.metadata.name: one for one in existing if one.status.phase in FINISHED}
     return tuple(
-        with_result(_located(entry, finished[entry.capture].spec), finished[entry.capture].status)
+        with_result(_located(entry, finished[entry.capture].spec), _own_status(finished[entry.capture]))
         if entry.state is EntryState.EXPECTED and entry.capture in finished
         else entry
         for entry in entries
     )
+
+
+def _own_status(capture: PodVolumeBackup) -> PodVolumeBackupStatus:
+    """A capture's result; one that was given up does not count, also where it came to its end meanwhile."""
+    if not capture.spec.cancel_reason or capture.status.phase == VolumePhase.FAILED:
+        return capture.status
+    return msgspec.structs.replace(
+        capture.status, phase=VolumePhase.FAILED.value, reason=capture.spec.cancel_reason, message="given up"
+    )
+
+
+def overruled(entry: LedgerEntry, reason: Reason, message: str) -> LedgerEntry:
+    """The entry whose capture does not count, whatever its own result is."""
+    return msgspec.structs.replace(entry, state=EntryState.FAILED, reason=reason.value, message=message, snapshot_id="")
 
 
 def with_result(entry: LedgerEntry, status: PodVolumeBackupStatus) -> LedgerEntry:
@@ -153,7 +186,8 @@ def adopted(entries: Sequence[LedgerEntry], existing: Iterable[PodVolumeBackup])
     """Completed captures of an earlier run whose pod is no more: their claims are not without a capture."""
     by_claim: dict[str, PodVolumeBackup] = {}
     for one in existing:
-        claim_uid, done = one.spec.source.claim_uid, one.status.phase == VolumePhase.COMPLETED
+        claim_uid = one.spec.source.claim_uid
+        done = one.status.phase == VolumePhase.COMPLETED and not one.spec.cancel_reason
         latest = by_claim.get(claim_uid)
         if claim_uid and done and (latest is None or ordinal_of(one.metadata.name) > ordinal_of(latest.metadata.name)):
             by_claim[claim_uid] = one
@@ -201,14 +235,19 @@ def _chosen_name(stem: str, group: Sequence[LedgerEntry], existing: Iterable[Pod
     latest = max(mine, key=lambda one: ordinal_of(one.metadata.name), default=None)
     if latest is None:
         return capture_name(stem, 0)
-    usable = latest.metadata.deletion_timestamp is None
+    usable = latest.metadata.deletion_timestamp is None and latest.spec.cancel_reason != Reason.THAWED
     if usable and latest.spec.pod.uid in {entry.pod_uid for entry in group}:
         return latest.metadata.name
     return capture_name(stem, ordinal_of(latest.metadata.name) + 1)
 
 
 def _located(entry: LedgerEntry, spec: PodVolumeBackupSpec) -> LedgerEntry:
-    return msgspec.structs.replace(entry, repository=spec.repository, repo_identifier=spec.repo_identifier)
+    return msgspec.structs.replace(
+        entry,
+        repository=spec.repository,
+        repo_identifier=spec.repo_identifier,
+        parent=spec.parent_snapshot_id,
+    )
 
 
 def _as_it_stands(entry: LedgerEntry, status: PodVolumeBackupStatus | None) -> LedgerEntry:

@@ -13,11 +13,11 @@ import msgspec
 from pkg.apis.core import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from pkg.apis.hooks import BackupHooks
 from pkg.apis.reasons import Reason
-from pkg.backup.hooks import hooked
+from pkg.backup.hooks import HookedPod, hooked_pod
 from pkg.backup.spool import Item
 from pkg.kube.refs import PODS, PVCS, PVS, SERVICE_ACCOUNTS
 from pkg.volumes.ledger import EntryState, LedgerEntry
-from pkg.volumes.selection import Rejected, Selected, claim_of, excluded_paths, select_volumes
+from pkg.volumes.selection import Rejected, Selected, claim_of, excluded_paths, is_running, select_volumes
 from pkg.volumes.source import volume_source
 
 Answers = tuple[Selected | Rejected, ...]
@@ -34,7 +34,7 @@ class Survey:
     Attributes:
         default_all: Volumes that nobody named are wanted too.
         hooks: Those of the backup's spec.
-        hooked_pods: Keys of the pods that have hooks, by annotation or spec.
+        hooked_pods: The running pods that have hooks, by annotation or spec, by UID.
         claims: By namespace and name.
         volumes: By name.
         accounts: The service accounts, by namespace and name.
@@ -42,7 +42,7 @@ class Survey:
 
     default_all: bool
     hooks: BackupHooks | None = None
-    hooked_pods: list[str] = field(default_factory=list)
+    hooked_pods: dict[str, HookedPod] = field(default_factory=dict)
     pods: list[tuple[Pod, Answers]] = field(default_factory=list)
     claims: dict[tuple[str, str], PersistentVolumeClaim] = field(default_factory=dict)
     volumes: dict[str, PersistentVolume] = field(default_factory=dict)
@@ -54,8 +54,9 @@ class Survey:
         if item.ref == PODS:
             pod = _POD.decode(item.body)
             self.saw_pods = True
-            if hooked(pod, self.hooks):
-                self.hooked_pods.append(pod.metadata.key)
+            found = hooked_pod(pod, self.hooks) if is_running(pod) else None
+            if found is not None:
+                self.hooked_pods[found.uid] = found
             if pod.spec.volumes or pod.metadata.annotations:
                 self.pods.append((pod, select_volumes(pod, default_all=self.default_all)))
         elif item.ref == PVCS:

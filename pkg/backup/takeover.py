@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import msgspec
 import structlog.typing
 
 from pkg.apis.ark import Backup, OpenHook
@@ -20,7 +19,8 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.names import BACKUP_UID_LABEL
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackup
-from pkg.backup.hook_runner import Execute, HookedPod, HookRunner
+from pkg.backup.hook_runner import Execute, HookRunner
+from pkg.backup.hooks import HookedPod
 from pkg.backup.open_hooks import OpenHooks
 from pkg.backup.podvolumes import FINISHED
 from pkg.kube.backoff import retry_transient
@@ -113,9 +113,3 @@ class Takeover:
 def _were_under_way(captures: Sequence[PodVolumeBackup]) -> bool:
     """Whether one of them may have read while the pod was thawed; one that is held reads nothing."""
     return any(one.status.phase not in FINISHED and not one.spec.hold for one in captures)
-
-
-def merged(backup: Backup, thawed: Thawed) -> Backup:
-    """The Backup as it stands after the thaw."""
-    status = msgspec.structs.replace(backup.status, open_hooks=None)
-    return msgspec.structs.replace(backup, status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
@@ -17,6 +18,7 @@ from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK
 from pkg.kube.discovery import discover
 from pkg.kube.errors import KubeError, NotFoundError
+from pkg.kube.exec import exec_in_pod
 from pkg.kube.refs import ARK_KINDS, NAMESPACES
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import load_transport
@@ -82,6 +84,7 @@ def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str,
         runner=runner,
         registry=registry,
         clock=REAL_CLOCK,
+        execute=functools.partial(exec_in_pod, transport),
     )
     ServerWiring(manager, client, given).add_all()
     manager.add_runnable("freeze-caches", gc_policy.freeze_caches)

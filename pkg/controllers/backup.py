@@ -16,7 +16,9 @@ from pkg.apis.names import IMPORTED_ANNOTATION
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.engine import run_backup
 from pkg.backup.errors import BackupInterruptedError, ClaimLostError
+from pkg.backup.hook_runner import Execute
 from pkg.backup.job import BackupJob, VolumeCapturer
+from pkg.backup.takeover import Takeover, Thawed
 from pkg.backup.validation import validate_backup
 from pkg.controllers.config import SettingsError
 from pkg.controllers.engine_plan import EngineView
@@ -56,6 +58,7 @@ class BackupKindOfEngine:
         scratch_dir: Path,
         metrics: ServerMetrics,
         events: EventRecorder,
+        execute: Execute,
         kit_condition: BackupCondition = lambda: None,
     ) -> None:
         self._client = client
@@ -65,6 +68,7 @@ class BackupKindOfEngine:
         self._scratch_dir = scratch_dir
         self._metrics = metrics
         self._events = events
+        self._execute = execute
         self._kit_condition = kit_condition
 
     def view(self, obj: Backup, work: Work) -> EngineView:
@@ -106,16 +110,24 @@ class BackupKindOfEngine:
         return change
 
     def run(self, obj: Backup, stop: StopToken) -> EngineOutcome:
-        """Makes the backup; blocks."""
+        """Makes the backup; blocks. What an earlier run left frozen is thawed before anything else."""
         try:
+            thawed = self._thaw(obj)
             stores = self._stores.owned()
-            outcome = run_backup(self._job(obj, stores), stop)
+            outcome = run_backup(self._job(obj, stores, thawed), stop)
         except (StoreFailure, SettingsError) as error:
             return EngineOutcome(status=self._failed(error.reason, error.message))
         except (BackupInterruptedError, ClaimLostError) as error:
             log.warning("Backup interrupted, it will go on", key=obj.metadata.key, error=str(error))
             return EngineOutcome(status=None)
         return EngineOutcome(status=with_condition(outcome.patch, self._kit_condition()))
+
+    def _thaw(self, obj: Backup) -> Thawed:
+        takeover = Takeover(backup=obj, client=self._client, execute=self._execute, clock=self._clock, log=log)
+        try:
+            return takeover.thaw()
+        except KubeError as error:
+            raise BackupInterruptedError(f"a pod is left to be thawed: {error}") from error
 
     def ended(self, obj: Backup) -> None:
         """Counts and announces it."""
@@ -126,7 +138,7 @@ class BackupKindOfEngine:
             obj, f"Backup{obj.status.phase}", text, kind="Backup", api_version=BACKUPS.api_version, warning=warning
         )
 
-    def _job(self, obj: Backup, stores: OpenStores) -> BackupJob:
+    def _job(self, obj: Backup, stores: OpenStores, thawed: Thawed) -> BackupJob:
         pace = Pace(self._clock)
 
         def progressed(total: int, done: int, volumes: VolumeCounts | None) -> None:
@@ -143,6 +155,8 @@ class BackupKindOfEngine:
             volumes=self._capturer(obj, stores.settings.location),
             cluster_id=self._stores.cluster_id,
             confirm=lambda: self._confirm(obj),
+            execute=self._execute,
+            thawed=thawed,
             on_progress=progressed,
             scratch_dir=self._scratch_dir,
             clock=self._clock,

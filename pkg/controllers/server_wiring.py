@@ -250,6 +250,7 @@ class ServerWiring:
             clock=given.clock,
             scratch_dir=given.scratch_dir,
             helper_image=given.helper_image,
+            execute=given.execute,
             metrics=self._metrics,
             events=self._events,
         )

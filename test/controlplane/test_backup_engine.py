@@ -32,7 +32,7 @@ from pkg.objectstore.location import storage_location
 from pkg.objectstore.store import ObjectStore
 from pkg.testing.access import ClusterAccess
 from pkg.testing.assets import REPOSITORY
-from pkg.testing.fakebackup import FakeCapturer
+from pkg.testing.fakebackup import FakeCapturer, FakeExec
 from pkg.testing.minio import Minio
 
 CRD_DIRECTORY = Path(REPOSITORY) / "config" / "crd"
@@ -55,6 +55,7 @@ def job_of(client: Client, store: ObjectStore, backup: Backup, scratch_dir: Path
         volumes=FakeCapturer(),
         cluster_id="cluster-a",
         confirm=lambda: None,
+        execute=FakeExec(),
         on_progress=lambda total, done, volumes: None,
         scratch_dir=scratch_dir,
     )

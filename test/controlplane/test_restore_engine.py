@@ -33,7 +33,7 @@ from pkg.restore.podvolumes import with_restic_wait
 from pkg.restore.results import decode_results
 from pkg.testing.access import ClusterAccess
 from pkg.testing.assets import REPOSITORY
-from pkg.testing.fakebackup import FakeCapturer
+from pkg.testing.fakebackup import FakeCapturer, FakeExec
 from pkg.testing.fakestore import FakeStore
 from pkg.volumes.ledger import EntryState, Ledger, LedgerEntry, to_json_gz
 
@@ -122,6 +122,7 @@ class Application:
             volumes=FakeCapturer(),
             cluster_id="cluster",
             confirm=lambda: None,
+            execute=FakeExec(),
             on_progress=lambda total, done, volumes: None,
             scratch_dir=self._scratch_dir,
         )

@@ -280,14 +280,6 @@ def test_a_pod_that_waits_for_a_restore_is_not_captured_and_the_backup_says_so(w
     assert world.capturer.started == {}
 
 
-def test_hooks_that_are_not_run_are_a_warning(world: BackupWorld) -> None:
-    world.pod("shop", "hooked", named="", annotations={"pre.hook.backup.ark.heptio.com/command": "sync"})
-    outcome = run_backup(world.job(), world.stop)
-    assert (outcome.phase, outcome.status.warnings) == (BackupPhase.COMPLETED, 1)
-    assert 'msg="Hooks of the pod are not run"' in world.log
-    assert "pod=shop/hooked" in world.log
-
-
 def test_progress_tells_of_the_volumes(world: BackupWorld) -> None:
     run_backup(world.job(), world.stop)
     told = [volumes for _, _, volumes in world.progress if volumes is not None]

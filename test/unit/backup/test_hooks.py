@@ -7,7 +7,7 @@ import pytest
 
 from pkg.apis.core import Pod
 from pkg.apis.hooks import BackupHooks
-from pkg.backup.hooks import Hook, When, hooked, pod_hooks
+from pkg.backup.hooks import Hook, When, hooked_pod, pod_hooks
 
 PRE, LEGACY, POST = (
     "pre.hook.backup.ark.heptio.com/",
@@ -119,5 +119,18 @@ def test_an_annotation_replaces_the_spec_for_its_own_time_only() -> None:
 
 
 def test_a_pod_without_hooks_has_none_of_either_kind() -> None:
-    assert hooked(pod(), None) == {}
-    assert set(hooked(pod(**{POST + "command": "x"}), None)) == {When.POST}
+    assert hooked_pod(pod(), None) is None
+
+
+@pytest.mark.parametrize(
+    ("annotations", "freezes"),
+    [
+        pytest.param({PRE + "command": "x"}, False, id="a command before freezes nothing"),
+        pytest.param({POST + "command": "x"}, False, id="a command after thaws nothing"),
+        pytest.param({PRE + "command": "x", POST + "command": "y"}, True, id="between both it may stand still"),
+    ],
+)
+def test_what_freezes_a_pod(annotations: dict[str, str], freezes: bool) -> None:
+    found = hooked_pod(pod(**annotations), None)
+    assert found is not None
+    assert found.freezes is freezes
