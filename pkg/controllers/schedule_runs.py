@@ -92,7 +92,7 @@ class _Runs:
         first = self._first(base)
         if first is None or first > self.view.now:
             return SchedulePlan(status=replace(self._sane(), next_backup=first), wake_at=first)
-        run = self.table.latest(first, self.view.now) or first
+        run = first if self._is_first_of_all(first) else self.table.latest(first, self.view.now) or first
         earlier = f"no server made the runs from {_text(first)} until before {_text(run)}" if run != first else ""
         return self._decide(run, earlier)
 
@@ -105,10 +105,8 @@ class _Runs:
             return self._left_out(
                 run, Reason.MISSED, f"it is late by {late}, more than half of the time to the next run"
             )
-        if any(one.metadata.name == name for one in self.view.backups):
-            return self._left_out(
-                run, Reason.NAME_TAKEN, f"backup {name} was found in the bucket and is not ours to make"
-            )
+        if name == self.view.taken or any(one.metadata.name == name for one in self.view.backups):
+            return self._left_out(run, Reason.NAME_TAKEN, f"there is a backup {name} that this schedule did not make")
         running = unfinished(self.view.backups)
         if running is not None:
             return self._left_out(run, Reason.OVERLAP, f"backup {running.metadata.name} has not ended")
