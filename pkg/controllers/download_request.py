@@ -145,7 +145,7 @@ class DownloadRequestReconciler:
         restore = self._restores.get(request.metadata.namespace, name)
         if restore is None:
             raise DownloadRefused(Reason.INVALID_SPEC, f"there is no Restore {request.metadata.namespace}/{name}")
-        return restore.spec.backup_name
+        return restore.backup_name
 
 
 def presigned(store: ObjectStore, key: str) -> str:

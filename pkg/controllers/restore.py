@@ -19,6 +19,8 @@ from pkg.controllers.engine_plan import EngineView
 from pkg.controllers.engine_reconciler import ClaimState, EngineOutcome
 from pkg.controllers.metrics import ServerMetrics
 from pkg.controllers.pace import Pace
+from pkg.controllers.restore_results import ResultsSink
+from pkg.controllers.restore_source import backup_of, unfit
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.stores import OpenStores, StoreFailure, Stores
 from pkg.controllers.volume_plan import Work
@@ -33,7 +35,7 @@ from pkg.objectstore.errors import StoreError
 from pkg.objectstore.layout import backup_keys
 from pkg.restore.engine import run_restore
 from pkg.restore.errors import ApiUnavailableError, RestoreInterruptedError
-from pkg.restore.job import RestoreJob, RestoreOutcome, RestoreProgress, VolumeRestorer
+from pkg.restore.job import ExecHook, RestoreJob, RestoreOutcome, RestoreProgress, VolumeRestorer
 from pkg.restore.validation import validate_restore
 
 FINISHED_VOLUMES = frozenset({VolumePhase.COMPLETED, VolumePhase.FAILED})
@@ -57,6 +59,7 @@ class RestoreKindOfEngine:
         clock: Clock,
         scratch_dir: Path,
         helper_image: str,
+        execute: ExecHook,
         metrics: ServerMetrics,
         events: EventRecorder,
     ) -> None:
@@ -66,6 +69,7 @@ class RestoreKindOfEngine:
         self._clock = clock
         self._scratch_dir = scratch_dir
         self._helper_image = helper_image
+        self._execute = execute
         self._metrics = metrics
         self._events = events
 
@@ -81,9 +85,15 @@ class RestoreKindOfEngine:
     def validate(self, obj: Restore) -> list[str]:
         """Sentences that say why it cannot run."""
         problems = validate_restore(obj, discover(self._client))
-        name = obj.spec.backup_name
-        if problems or not name:
+        if problems:
             return problems
+        name = backup_of(self._client, obj)
+        if not name:
+            return [f'no backup of schedule "{obj.spec.schedule_name}" can be restored: none has ended well']
+        why = unfit(self._client, obj.metadata.namespace, name)
+        return [why] if why else self._missing(obj, name)
+
+    def _missing(self, obj: Restore, name: str) -> list[str]:
         try:
             exists = self._stores.checked().backups.head(backup_keys(name).metadata) is not None
         except (StoreFailure, StoreError) as error:
@@ -96,22 +106,23 @@ class RestoreKindOfEngine:
         return ClaimState(epoch=obj.status.claim.epoch if obj.status.claim else 0, attempts=obj.status.attempts)
 
     def first_claim(self, obj: Restore) -> JsonObject:
-        """Nothing more."""
-        return {}
+        """Which backup it is, where the spec names a schedule: later backups must not change that."""
+        return {} if obj.backup_name else {"backupName": backup_of(self._client, obj)}
 
     def run(self, obj: Restore, stop: StopToken) -> EngineOutcome:
         """Restores; blocks."""
         try:
             stores = self._stores.checked()
+            sink = ResultsSink(self._client, obj, stores.backups)
             with self._restorer(obj) as restorer:
-                outcome = run_restore(self._job(obj, stores, restorer), stop)
+                outcome = run_restore(self._job(obj, stores, restorer, sink), stop)
             self._cancel_given_up(obj)
         except (StoreFailure, SettingsError) as error:
             return EngineOutcome(status=self._failed(error.reason, error.message))
         except (RestoreInterruptedError, ApiUnavailableError, KubeError) as error:
             log.warning("Restore interrupted, it will go on", key=obj.metadata.key, error=str(error))
             return EngineOutcome(status=None)
-        return EngineOutcome(status=self._status(outcome))
+        return EngineOutcome(status={**self._status(outcome), "resultsConfigMap": sink.config_map})
 
     def _cancel_given_up(self, obj: Restore) -> None:
         """Stops the transfers that the engine did not wait for, before the Restore is said to have ended."""
@@ -133,7 +144,7 @@ class RestoreKindOfEngine:
             obj, f"Restore{obj.status.phase}", text, kind="Restore", api_version=RESTORES.api_version, warning=warning
         )
 
-    def _job(self, obj: Restore, stores: OpenStores, restorer: VolumeRestorer) -> RestoreJob:
+    def _job(self, obj: Restore, stores: OpenStores, restorer: VolumeRestorer, sink: ResultsSink) -> RestoreJob:
         pace = Pace(self._clock)
 
         def progressed(progress: RestoreProgress) -> None:
@@ -141,13 +152,15 @@ class RestoreKindOfEngine:
             pace.offer(change, lambda: self._write_progress(obj, change))
 
         return RestoreJob(
-            restore=obj,
+            restore=msgspec.structs.replace(obj, spec=msgspec.structs.replace(obj.spec, backup_name=obj.backup_name)),
             client=self._client,
             discover=lambda: discover(self._client),
             store=stores.backups,
             volumes=restorer,
             restic_identifier=stores.settings.location.restic_identifier,
+            exec_hook=self._execute,
             helper_image=self._helper_image,
+            publish=sink.publish,
             ark_namespace=obj.metadata.namespace,
             priorities=stores.settings.resource_priorities or None,
             on_progress=progressed,

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import GROUP, RESTORE_LABEL, RESTORE_UID_LABEL
+from pkg.restore.actions_mapping import map_class, map_classes_of_templates, map_images
 from pkg.restore.actions_pods import (
+    drop_own_annotations,
     drop_placement,
     drop_restic_wait,
-    drop_snapshot_annotations,
     drop_token_volumes,
 )
 from pkg.restore.actions_volumes import let_claim_bind, let_volume_bind
 from pkg.restore.archive import Entry
 from pkg.restore.fields import drop, drop_keys, object_at, objects_at, text_at, texts_at, value_at
 from pkg.restore.plan import CLAIMS, JOBS, PODS, SERVICES, VOLUMES, Facts
+from pkg.restore.pod_specs import POD_SPECS, STATEFUL_SETS
 from pkg.restore.services import drop_addresses
 
 OWN_LABELS = (RESTORE_LABEL, RESTORE_UID_LABEL)
@@ -110,11 +112,18 @@ ACTIONS = (
     Action(name="no node, priority or debug container", resource=PODS, change=drop_placement),
     Action(name="no token volume", resource=PODS, change=drop_token_volumes),
     Action(name="no restic-wait of an earlier restore", resource=PODS, change=drop_restic_wait),
-    Action(name="no snapshot annotation", resource=PODS, change=drop_snapshot_annotations),
+    Action(name="no annotation of an earlier backup or restore", resource=PODS, change=drop_own_annotations),
     Action(name="no UID of the old job", resource=JOBS, change=_drop_job_uids),
     Action(name="no address of the old cluster", resource=SERVICES, change=drop_addresses),
     Action(name="a claim that binds anew", resource=CLAIMS, change=let_claim_bind),
+    Action(name="a claim's storage class follows", resource=CLAIMS, change=map_class),
     Action(name="a volume that binds anew", resource=VOLUMES, change=let_volume_bind),
+    Action(name="a volume's storage class follows", resource=VOLUMES, change=map_class),
+    *(
+        Action(name="storage classes of claims to come follow", resource=resource, change=map_classes_of_templates)
+        for resource in (PODS, STATEFUL_SETS)
+    ),
+    *(Action(name="images follow", resource=resource, change=map_images) for resource in POD_SPECS),
     Action(name="no token of the old cluster", resource="secrets", change=_drop_token_data),
     Action(name="subjects follow", resource="rolebindings.rbac.authorization.k8s.io", change=_map_subjects),
     Action(name="schedules are paused", resource=f"schedules.{GROUP}", change=_pause_schedule),

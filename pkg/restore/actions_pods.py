@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pkg.apis.meta import Json, JsonObject
-from pkg.apis.names import MARKER_VOLUME, RESTIC_WAIT_CONTAINER, SNAPSHOT_ANNOTATION_PREFIX
+from pkg.apis.names import (
+    GIVEN_UP_VOLUME,
+    MARKER_VOLUME,
+    RESTIC_WAIT_CONTAINER,
+    RESTORE_ANNOTATION_PREFIX,
+    SNAPSHOT_ANNOTATION_PREFIX,
+)
 from pkg.restore.archive import Entry
 from pkg.restore.fields import containers, drop, drop_keys, object_at, objects_at, text_at
 from pkg.restore.plan import Facts
@@ -31,13 +37,13 @@ def drop_restic_wait(obj: JsonObject, entry: Entry, facts: Facts) -> None:
     """Takes away the init container and volume that an earlier restore had added."""
     spec = object_at(obj, "spec")
     _keep(spec, "initContainers", lambda container: text_at(container, "name") != RESTIC_WAIT_CONTAINER)
-    _remove_volumes(obj, {MARKER_VOLUME})
+    _remove_volumes(obj, {MARKER_VOLUME, GIVEN_UP_VOLUME})
 
 
-def drop_snapshot_annotations(obj: JsonObject, entry: Entry, facts: Facts) -> None:
-    """Takes away the snapshot ids, which would be stale in the next backup."""
+def drop_own_annotations(obj: JsonObject, entry: Entry, facts: Facts) -> None:
+    """Takes away the snapshot ids, stale in the next backup, and what an earlier restore told the pod."""
     annotations = object_at(obj, "metadata", "annotations")
-    keys = [key for key in annotations if key.startswith(SNAPSHOT_ANNOTATION_PREFIX)]
+    keys = [key for key in annotations if key.startswith((SNAPSHOT_ANNOTATION_PREFIX, RESTORE_ANNOTATION_PREFIX))]
     drop_keys(obj, ("metadata", "annotations"), keys)
 
 

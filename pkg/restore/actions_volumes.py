@@ -22,11 +22,10 @@ _ANNOTATIONS = ("metadata", "annotations")
 
 def let_claim_bind(obj: JsonObject, entry: Entry, facts: Facts) -> None:
     """Undoes a claim's binding; without its old volume also what had chosen that volume."""
-    drop_keys(obj, _ANNOTATIONS, _BINDING)
+    drop_keys(obj, _ANNOTATIONS, (*_BINDING, *_PROVISIONING))
     if text_at(obj, "spec", "volumeName") in facts.kept_volumes:
         return
     drop(obj, "spec", "volumeName")
-    drop_keys(obj, _ANNOTATIONS, _PROVISIONING)
     if (entry.namespace, entry.name) in facts.captured_claims:
         # The contents come from restic; the snapshot or claim it was once made from may be gone.
         drop(obj, "spec", "dataSource")

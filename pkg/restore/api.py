@@ -49,9 +49,9 @@ class PatientApi:
         """Reads an object."""
         return self._call(lambda: self._api.get_raw(ref, namespace, name))
 
-    def list(self, ref: ResourceRef, namespace: str, struct: type[R]) -> list[R]:
+    def list(self, ref: ResourceRef, namespace: str, struct: type[R], *, label_selector: str = "") -> list[R]:
         """Reads all objects of a namespace."""
-        return self._call(lambda: self._api.list(ref, namespace, struct))
+        return self._call(lambda: self._api.list(ref, namespace, struct, label_selector=label_selector))
 
     def create_raw(self, ref: ResourceRef, namespace: str, obj: JsonObject) -> JsonObject:
         """Creates an object."""

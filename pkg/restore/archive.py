@@ -2,13 +2,15 @@
 
 The tarball is compared with the digest in `ark-backup.json`, unpacked into an unlinked scratch file and walked to
 its end, so damage anywhere in it is found while the cluster is still untouched. Only regular files named
-`resources/...` count; a name or a link that could lead out of the tarball condemns it as a whole.
+`resources/...` count; a name or a link that could lead out of the tarball condemns it as a whole, and so does a size
+that is made to fill the disk or the memory.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import tarfile
 import tempfile
 import zlib
@@ -22,6 +24,10 @@ from isal import igzip, isal_zlib
 from pkg.apis.meta import JsonObject
 from pkg.restore.errors import BackupDamagedError
 
+MAX_OBJECT_BYTES = 64 << 20  # etcd takes 1.5 MiB of it
+MAX_OBJECTS = 2_000_000
+SMALL_BYTES = 1 << 30
+MAX_RATIO = 200  # of unpacked to packed bytes, above SMALL_BYTES; the JSON of a cluster shrinks to a tenth or so
 _CHUNK_BYTES = 1 << 20
 _BLOCK_BYTES = 512
 _ISAL_ERROR: type[Exception] = vars(isal_zlib)["error"]  # isal's types call it an instance
@@ -58,6 +64,8 @@ class Archive:
         Raises:
             BackupDamagedError: it is not a JSON object.
         """
+        if entry.size > MAX_OBJECT_BYTES:
+            raise BackupDamagedError(f"{entry.group_resource} {entry.key} has {entry.size} bytes, which no object has")
         self._spool.seek(entry.offset)
         try:
             return msgspec.json.decode(self._spool.read(entry.size), type=dict)
@@ -126,9 +134,13 @@ def _check_digest(tarball: IO[bytes], expected: str) -> None:
 
 
 def _unpack(tarball: IO[bytes], spool: IO[bytes]) -> None:
+    limit = max(SMALL_BYTES, MAX_RATIO * tarball.seek(0, os.SEEK_END))
+    tarball.seek(0)
     unzipped = _OPEN_GZIP(tarball, "rb")
     while chunk := _read_chunk(unzipped):
         spool.write(chunk)
+        if spool.tell() > limit:
+            raise BackupDamagedError(f"the tarball unpacks to more than {limit} bytes, which no backup does")
     spool.flush()
 
 
@@ -154,10 +166,14 @@ def _index(spool: IO[bytes]) -> Iterator[Entry]:
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[Entry]:
+    count = 0
     while (member := tar.next()) is not None:
         vars(tar)["members"].clear()  # tarfile would keep every header in memory
         if not (member.isreg() or member.isdir()):
             raise BackupDamagedError(f"the tarball holds {member.name!r}, which is neither file nor directory")
         entry = entry_of(member.name, offset=member.offset_data, size=member.size)
         if entry is not None and member.isreg():
+            count += 1
             yield entry
+        if count > MAX_OBJECTS:
+            raise BackupDamagedError(f"the tarball holds more than {MAX_OBJECTS} objects")

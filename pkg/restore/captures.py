@@ -54,14 +54,23 @@ class Captures:
 
     Attributes:
         lacking: By (namespace, pod), what the backup should have captured of it and did not, in sentences.
+        without_claims: The Restore leaves claims out, so it has no business with their contents.
     """
 
     by_volume: Mapping[tuple[str, str, str], Capture] = field(default_factory=dict)
     by_claim: Mapping[tuple[str, str], Capture] = field(default_factory=dict)
     lacking: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    without_claims: bool = False
 
     def of_pod(self, pod: JsonObject) -> tuple[PodVolume, ...]:
-        """The volumes of a backed-up pod that have a capture and are mounted by some container."""
+        """The volumes of a backed-up pod that are to be filled: they have a capture and some container mounts them."""
+        return tuple(one for one in self._captured(pod) if not (one.claim and self.without_claims))
+
+    def left_out(self, pod: JsonObject) -> tuple[PodVolume, ...]:
+        """The volumes of a backed-up pod that have a capture and are not filled, because claims are left out."""
+        return tuple(one for one in self._captured(pod) if one.claim and self.without_claims)
+
+    def _captured(self, pod: JsonObject) -> tuple[PodVolume, ...]:
         namespace, name = text_at(pod, "metadata", "namespace"), text_at(pod, "metadata", "name")
         mounted = _mounted(pod)
         found = []

@@ -3,9 +3,11 @@
 RestoreError                 the Restore is Failed, with this reason and message
 ├── BackupNotFoundError      the bucket holds no such backup
 ├── BackupDamagedError       what lies there is not what was written
-└── StoreFailedError         the bucket cannot be read
+├── StoreFailedError         the bucket cannot be read
+└── ScratchFullError         there is no room to unpack it
 RestoreInterruptedError      the process ends: another attempt goes on where this one stopped
 ApiUnavailableError          the Kubernetes API gave no answer for too long: another attempt goes on
+ResultsNotKeptError          results and log went nowhere; the Restore ends as it would have
 """
 
 from __future__ import annotations
@@ -39,9 +41,19 @@ class StoreFailedError(RestoreError):
         self.reason = reason
 
 
+class ScratchFullError(RestoreError):
+    """The scratch space is full."""
+
+    reason = Reason.SCRATCH_FULL
+
+
 class RestoreInterruptedError(Exception):
     """The stop token was cancelled before the restore ended."""
 
 
 class ApiUnavailableError(Exception):
     """The Kubernetes API could not be reached."""
+
+
+class ResultsNotKeptError(Exception):
+    """There was no place for the results and the log."""

@@ -1,27 +1,29 @@
 """One object on its way into the cluster: created, or found there and compared.
 
-What exists is never overwritten. An object with this restore's UID is this restore's own from an earlier attempt;
-any other is compared, and a difference is a warning. Service accounts are completed, because every namespace comes
-with one.
+What exists is overwritten only where the Restore says so. An object with this restore's UID is this restore's own from
+an earlier attempt; any other is compared, and a difference is a warning or, by policy, a patch that is tied to the
+version compared. Service accounts are completed, because every namespace comes with one.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from pkg.apis.meta import Json, JsonObject
 from pkg.apis.names import RESTORE_UID_LABEL
-from pkg.kube.errors import AlreadyExistsError, ApiStatusError, DecodeError, NotFoundError
+from pkg.kube.errors import AlreadyExistsError, ApiStatusError, ConflictError, DecodeError
 from pkg.kube.resources import ResourceRef
 from pkg.restore.actions import restored
 from pkg.restore.archive import Entry
+from pkg.restore.comparison import differences_text, update_patch, without_volatile
 from pkg.restore.fields import object_at, objects_at, text_at, texts_at
 from pkg.restore.job import RestoreApi
 from pkg.restore.plan import Facts
+from pkg.restore.update_policy import UpdatePolicy
 
 _ACCOUNTS = "serviceaccounts"
+_UPDATE_TRIES = 4
 
 
 class Outcome(StrEnum):
@@ -31,6 +33,7 @@ class Outcome(StrEnum):
     OWN = auto()
     UNCHANGED = auto()
     MERGED = auto()
+    UPDATED = auto()
     DIFFERENT = auto()
     FAILED = auto()
 
@@ -44,50 +47,94 @@ class ItemResult:
     message: str = ""
 
 
-def restore_item(
-    api: RestoreApi, ref: ResourceRef, *, wanted: JsonObject, original: JsonObject, entry: Entry, facts: Facts
-) -> ItemResult:
-    """Creates an object if it is not there.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """An object to restore.
 
-    Args:
-        api: The cluster.
+    Attributes:
         ref: Its resource, in the version of the object.
         wanted: What to create, with namespace and labels.
         original: The object of the backup after all changes but those of this restore, to compare with.
         entry: Where it comes from.
         facts: What is known about others.
+        policy: What happens to one that exists.
     """
-    namespace, name = text_at(wanted, "metadata", "namespace"), text_at(wanted, "metadata", "name")
-    uid = texts_at(wanted, "metadata", "labels")[RESTORE_UID_LABEL]
+
+    ref: ResourceRef
+    wanted: JsonObject
+    original: JsonObject
+    entry: Entry
+    facts: Facts
+    policy: UpdatePolicy
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that it goes into."""
+        return text_at(self.wanted, "metadata", "namespace")
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return text_at(self.wanted, "metadata", "name")
+
+
+def restore_item(api: RestoreApi, item: Item) -> ItemResult:
+    """Creates an object if it is not there."""
     try:
         try:
-            return ItemResult(outcome=Outcome.CREATED, live=api.create_raw(ref, namespace, wanted))
+            return ItemResult(outcome=Outcome.CREATED, live=api.create_raw(item.ref, item.namespace, item.wanted))
         except AlreadyExistsError:
-            return _existing(api, ref, api.get_raw(ref, namespace, name), original, entry, facts, uid)
-    except NotFoundError as error:
-        return ItemResult(outcome=Outcome.FAILED, live={}, message=f"not restored: {error}")
+            return _existing(api, item, api.get_raw(item.ref, item.namespace, item.name))
     except (ApiStatusError, DecodeError) as error:
         return ItemResult(outcome=Outcome.FAILED, live={}, message=f"not restored: {error}")
 
 
-def _existing(
-    api: RestoreApi, ref: ResourceRef, live: JsonObject, original: JsonObject, entry: Entry, facts: Facts, uid: str
-) -> ItemResult:
-    if texts_at(live, "metadata", "labels").get(RESTORE_UID_LABEL) == uid:
+def _existing(api: RestoreApi, item: Item, live: JsonObject) -> ItemResult:
+    own_uid = texts_at(item.wanted, "metadata", "labels")[RESTORE_UID_LABEL]
+    if texts_at(live, "metadata", "labels").get(RESTORE_UID_LABEL) == own_uid:
         return ItemResult(outcome=Outcome.OWN, live=live)
     if text_at(live, "metadata", "deletionTimestamp"):
         return ItemResult(outcome=Outcome.FAILED, live=live, message="not restored: it exists and is being deleted")
-    if entry.group_resource == _ACCOUNTS:
-        return _merge_account(api, ref, live, original)
-    if _comparable(live, entry, facts) == original:
+    if item.entry.group_resource == _ACCOUNTS:
+        return _merge_account(api, item.ref, live, item.original)
+    found, wanted = _comparable(live, item.entry, item.facts), without_volatile(item.original)
+    if found == wanted:
         return ItemResult(outcome=Outcome.UNCHANGED, live=live)
-    message = "not restored: it exists already and is different from the backed-up version"
+    if item.policy.update:
+        why_not = item.policy.why_not(item.entry, live, item.namespace)
+        return _different(live, found, wanted, f"not updated: {why_not}") if why_not else _updated(api, item, live)
+    text = "not restored: it exists already and is different from the backed-up version"
+    return _different(live, found, wanted, text)
+
+
+def _different(live: JsonObject, found: JsonObject, wanted: JsonObject, text: str) -> ItemResult:
+    message = f"{text} ({differences_text(found, wanted)})"
     return ItemResult(outcome=Outcome.DIFFERENT, live=live, message=message)
+
+
+def _updated(api: RestoreApi, item: Item, live: JsonObject) -> ItemResult:
+    """Makes the object like the backup's; one that changes meanwhile is looked at again."""
+    wanted = without_volatile(item.original)
+    for _ in range(_UPDATE_TRIES):
+        patch = update_patch(_comparable(live, item.entry, item.facts), wanted)
+        if not patch:
+            return ItemResult(outcome=Outcome.UNCHANGED, live=live)
+        guard = {key: text_at(live, "metadata", key) for key in ("uid", "resourceVersion")}
+        patch["metadata"] = {**object_at(patch, "metadata"), **guard}
+        try:
+            changed = api.patch_raw(item.ref, item.namespace, item.name, patch)
+        except ConflictError:
+            live = api.get_raw(item.ref, item.namespace, item.name)
+        except ApiStatusError as error:
+            return ItemResult(outcome=Outcome.DIFFERENT, live=live, message=f"not updated: {error}")
+        else:
+            return ItemResult(outcome=Outcome.UPDATED, live=changed)
+    return ItemResult(outcome=Outcome.DIFFERENT, live=live, message="not updated: others keep changing it")
 
 
 def _comparable(live: JsonObject, entry: Entry, facts: Facts) -> JsonObject:
     """The cluster's object under the same changes; its namespaces are target ones already."""
-    return restored(live, entry, dataclasses.replace(facts, namespace_mapping={}))
+    return without_volatile(restored(live, entry, facts.of_live()))
 
 
 def _merge_account(api: RestoreApi, ref: ResourceRef, live: JsonObject, original: JsonObject) -> ItemResult:

@@ -30,7 +30,7 @@ class RestoreApi(Protocol):
         """Reads an object."""
         ...
 
-    def list(self, ref: ResourceRef, namespace: str, struct: type[T]) -> list[T]:
+    def list(self, ref: ResourceRef, namespace: str, struct: type[T], *, label_selector: str = "") -> list[T]:
         """Reads all objects of a namespace."""
         ...
 
@@ -83,6 +83,37 @@ class VolumeRestorer(Protocol):
         ...
 
 
+class HookAnswer(Protocol):
+    """How a command in a container ended; `pkg.kube.exec.ExecResult` is one."""
+
+    @property
+    def stderr(self) -> bytes:
+        """The end of its error output."""
+        ...
+
+    @property
+    def exit_code(self) -> int:
+        """Its exit code."""
+        ...
+
+
+class ExecHook(Protocol):
+    """Runs a command in a container; raises a KubeError where nobody knows how it ended."""
+
+    def __call__(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: tuple[str, ...],
+        timeout_seconds: float,
+        *,
+        stop: StopToken,
+    ) -> HookAnswer:
+        """Blocks until the command has ended."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreProgress:
     """How far a restore is."""
@@ -115,7 +146,8 @@ class RestoreJob:
         restic_identifier: The restic address of a namespace's repository, by today's configuration.
         publish: Takes a file for the bucket (key, contents); a restore-only server keeps it elsewhere. None writes
             into the store.
-        helper_image: The image of restic-wait.
+        exec_hook: Runs a post-restore hook.
+        helper_image: The image of restic-wait, unless a ConfigMap names another.
         priorities: Config's resourcePriorities; None for the built-in order.
         pod_timeout_seconds: How long nothing at all may change while volumes are waited for.
         on_progress: Called often; whoever writes it down limits the rate.
@@ -127,12 +159,13 @@ class RestoreJob:
     store: BackupFiles
     volumes: VolumeRestorer
     restic_identifier: Callable[[str], str]
+    exec_hook: ExecHook
     helper_image: str
     publish: Callable[[str, bytes], None] | None = None
     ark_namespace: str = DEFAULT_NAMESPACE
     priorities: tuple[str, ...] | None = None
     pod_timeout_seconds: float = 1200.0
-    namespace_timeout_seconds: float = 120.0
+    namespace_timeout_seconds: float = 600.0
     definition_timeout_seconds: float = 120.0
     repository_timeout_seconds: float = 300.0
     on_progress: Callable[[RestoreProgress], None] = lambda progress: None

@@ -1,20 +1,20 @@
 """The namespaces that a restore needs, each made at most once, when its first object comes.
 
 A namespace is made from the backed-up one's labels and annotations. One that is still being deleted is waited for,
-with a deadline, because objects created in it would vanish with it.
+with a deadline, because objects created in it would vanish with it; the others go on meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from pkg.apis.meta import JsonObject
+from pkg.apis.reasons import Reason
 from pkg.kube.clock import Clock
 from pkg.kube.errors import AlreadyExistsError, ApiStatusError, NotFoundError
 from pkg.kube.refs import NAMESPACES
-from pkg.kube.stop import StopToken
 from pkg.restore.actions import labelled, reset_metadata
-from pkg.restore.errors import RestoreInterruptedError
 from pkg.restore.fields import drop_keys, object_at, text_at, texts_at
 from pkg.restore.job import RestoreApi
 
@@ -22,8 +22,26 @@ POLL_SECONDS = 2.0
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 
+@dataclass(slots=True)
+class _Waiting:
+    since: float
+    asked: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether objects may go into a namespace: now, later (it is being deleted), or never because of the problem."""
+
+    problem: str = ""
+    waiting: bool = False
+    terminating: bool = False
+
+
+READY = Readiness()
+
+
 class Namespaces:
-    """Makes namespaces on demand and remembers which are there."""
+    """Makes namespaces on demand and remembers which are there; never blocks."""
 
     def __init__(
         self,
@@ -33,42 +51,43 @@ class Namespaces:
         labels: Mapping[str, str],
         timeout_seconds: float,
         clock: Clock,
-        stop: StopToken,
     ) -> None:
         self._api = api
         self._original = original
         self._labels = labels
         self._timeout = timeout_seconds
         self._clock = clock
-        self._stop = stop
-        self._known: dict[str, str] = {}
+        self._known: dict[str, Readiness] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
-    def ensure(self, source: str, target: str) -> tuple[str, bool]:
-        """Makes sure that a namespace is there.
+    def ensure(self, source: str, target: str) -> Readiness:
+        """Makes sure that a namespace is there, or says why objects cannot go into it yet or at all."""
+        if target not in self._known:
+            answer = self._answer(source, target)
+            if answer.waiting:
+                return answer
+            self._known[target] = answer
+        return self._known[target]
 
-        Returns:
-            Why it cannot be used, empty when it can, and whether this was the first question for it.
-        """
-        first = target not in self._known
-        if first:
-            self._known[target] = self._made(source, target)
-        return self._known[target], first
-
-    def _made(self, source: str, target: str) -> str:
-        deadline = self._clock.monotonic() + self._timeout
-        while True:
-            try:
-                if not self._needs_making(target) or self._create(source, target):
-                    return ""
-            except ApiStatusError as error:
-                return f"namespace {target} cannot be made: {error}"
-            if self._clock.monotonic() >= deadline:
-                return (
-                    f"namespace {target} is still being deleted after {self._timeout:.0f} s: "
-                    "find what holds it (kubectl describe namespace) and restore again"
-                )
-            if self._clock.wait(self._stop, POLL_SECONDS):
-                raise RestoreInterruptedError(self._stop.reason)
+    def _answer(self, source: str, target: str) -> Readiness:
+        now = self._clock.monotonic()
+        waiting = self._waiting.get(target)
+        if waiting is not None and now - waiting.asked < POLL_SECONDS:
+            return Readiness(waiting=True)
+        try:
+            if not self._needs_making(target) or self._create(source, target):
+                return READY
+        except ApiStatusError as error:
+            return Readiness(problem=f"namespace {target} cannot be made: {error}")
+        waiting = self._waiting.setdefault(target, _Waiting(since=now, asked=now))
+        waiting.asked = now
+        if now - waiting.since < self._timeout:
+            return Readiness(waiting=True)
+        text = (
+            f"{Reason.NAMESPACE_TERMINATING}: namespace {target} is still being deleted after {self._timeout:.0f} s: "
+            "find what holds it (kubectl describe namespace) and restore again"
+        )
+        return Readiness(problem=text, terminating=True)
 
     def _needs_making(self, target: str) -> bool:
         """Whether it must be made or waited for; False when it is there to be used."""

@@ -1,10 +1,15 @@
-"""The log of one restore, which `ark restore logs` shows: logfmt lines in a gzip file on scratch space."""
+"""The log of one restore, which `ark restore logs` shows: logfmt lines in a gzip file on scratch space.
+
+A disk that is full costs lines of the log and not the restore.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import tempfile
+from collections.abc import Callable
 from types import TracebackType
 from typing import IO, cast
 
@@ -27,7 +32,7 @@ class RestoreLog:
         self._gzip = gzip.GzipFile(fileobj=self._file, mode="wb")
         self._text = io.TextIOWrapper(self._gzip, encoding="utf-8", errors="replace", write_through=True)
         logger = structlog.wrap_logger(
-            structlog.WriteLogger(self._text),
+            _Lines(self._write),
             processors=_PROCESSORS,
             wrapper_class=structlog.make_filtering_bound_logger("info"),
             cache_logger_on_first_use=False,
@@ -44,6 +49,24 @@ class RestoreLog:
 
     def packed(self) -> bytes:
         """Ends the log and gives its file."""
-        self._text.close()
+        with contextlib.suppress(OSError):
+            self._text.close()
         self._file.seek(0)
         return self._file.read()
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            self._text.write(f"{line}\n")
+
+
+class _Lines:
+    """What structlog hands its lines to, whatever their level."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def msg(self, message: str) -> None:
+        """Takes a line."""
+        self._write(message)
+
+    debug = info = warning = error = critical = msg

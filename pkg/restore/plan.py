@@ -6,6 +6,7 @@ adopted afterwards), and what can stand in the way of other creations (webhooks,
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -65,6 +66,8 @@ class Facts:
         selector_services: (namespace, name) of services whose endpoints the cluster makes.
         jobs_restored: Whether jobs are restored at all.
         jobs_with_data: (namespace, name) of jobs whose pods carry the restore of a volume.
+        storage_classes: Storage class in the backup to the one to use.
+        images: Prefix of an image's name in the backup to the one to use.
     """
 
     namespace_mapping: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +77,12 @@ class Facts:
     selector_services: frozenset[tuple[str, str]] = frozenset()
     jobs_restored: bool = True
     jobs_with_data: frozenset[tuple[str, str]] = frozenset()
+    storage_classes: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+
+    def of_live(self) -> Facts:
+        """The facts for an object of the cluster: its names are the new ones already."""
+        return dataclasses.replace(self, namespace_mapping={}, storage_classes={}, images={})
 
     def target(self, namespace: str) -> str:
         """The namespace that an object of this one goes into."""

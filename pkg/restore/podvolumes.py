@@ -2,7 +2,7 @@
 
 A pod with volumes to fill gets the init container `restic-wait` before all others and an emptyDir of Ark's own for
 the markers. The container mounts no volume of the user, passes Pod Security "restricted", and keeps the pod's
-quality of service.
+quality of service. What no agent can tell it (there is none, or the pod has no node) stands in an annotation of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 from pkg.apis.meta import Json, JsonObject, ObjectReference
 from pkg.apis.names import (
+    GIVEN_UP_ANNOTATION,
+    GIVEN_UP_MOUNT_PATH,
+    GIVEN_UP_VOLUME,
     MARKER_MOUNT_PATH,
     MARKER_VOLUME,
     NODE_LABEL,
@@ -22,14 +25,16 @@ from pkg.apis.names import (
 from pkg.apis.volumes import PodVolumeRestoreSpec, VolumeSource
 from pkg.restore.captures import PodVolume
 from pkg.restore.fields import containers, object_at, objects_at, text_at
+from pkg.restore.helper import Helper
+from pkg.restore.quantities import resources_within
 from pkg.volumes.naming import label_value
 
-HELPER_COMMAND = "ark-restic-restore-helper"
-NOBODY = 65534
-_RESOURCES = {"cpu": "100m", "memory": "128Mi"}
+GIVEN_UP_FILE = "given-up"
+TIMEOUT_VARIABLE = "ARK_RESTORE_TIMEOUT_SECONDS"
+_CPU_AND_MEMORY = {"cpu", "memory"}
 
 
-def with_restic_wait(pod: JsonObject, volumes: Sequence[PodVolume], *, restore_uid: str, image: str) -> JsonObject:
+def with_restic_wait(pod: JsonObject, volumes: Sequence[PodVolume], *, restore_uid: str, helper: Helper) -> JsonObject:
     """The pod with restic-wait before its other init containers; without volumes to fill, the pod itself.
 
     The pod must not have one of an earlier restore (`pkg.restore.actions_pods.drop_restic_wait`).
@@ -37,11 +42,10 @@ def with_restic_wait(pod: JsonObject, volumes: Sequence[PodVolume], *, restore_u
     if not volumes:
         return pod
     spec = object_at(pod, "spec")
-    arguments: list[Json] = [restore_uid, *(volume.volume for volume in volumes)]
-    container = _restic_wait(arguments, image=image, best_effort=is_best_effort(spec))
+    container = _restic_wait(spec, [restore_uid, *(volume.volume for volume in volumes)], helper)
     marker: JsonObject = {"name": MARKER_VOLUME, "emptyDir": {}}
     init_containers: list[Json] = [container, *objects_at(spec, "initContainers")]
-    pod_volumes: list[Json] = [*objects_at(spec, "volumes"), marker]
+    pod_volumes: list[Json] = [*objects_at(spec, "volumes"), marker, _given_up_volume()]
     return {**pod, "spec": {**spec, "initContainers": init_containers, "volumes": pod_volumes}}
 
 
@@ -49,7 +53,7 @@ def is_best_effort(spec: JsonObject) -> bool:
     """Whether no container of the pod names cpu or memory, so that naming some would change its class."""
     resources = [object_at(spec, "resources"), *(object_at(one, "resources") for one in containers(spec))]
     named = [object_at(one, field) for one in resources for field in ("requests", "limits")]
-    return not any(values.keys() & _RESOURCES.keys() for values in named)
+    return not any(values.keys() & _CPU_AND_MEMORY for values in named)
 
 
 def restore_labels(restore_name: str, restore_uid: str, *, pod_uid: str, node: str) -> dict[str, str]:
@@ -102,24 +106,30 @@ def why_waiting(pod: JsonObject) -> str:
     return ""
 
 
-def _restic_wait(arguments: list[Json], *, image: str, best_effort: bool) -> JsonObject:
-    security: JsonObject = {
-        "runAsNonRoot": True,
-        "runAsUser": NOBODY,
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+def _restic_wait(spec: JsonObject, arguments: list[Json], helper: Helper) -> JsonObject:
     container: JsonObject = {
         "name": RESTIC_WAIT_CONTAINER,
-        "image": image,
+        "image": helper.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [HELPER_COMMAND],
+        "command": list(helper.command),
         "args": arguments,
-        "volumeMounts": [{"name": MARKER_VOLUME, "mountPath": MARKER_MOUNT_PATH, "readOnly": True}],
-        "securityContext": security,
+        "volumeMounts": [
+            {"name": MARKER_VOLUME, "mountPath": MARKER_MOUNT_PATH, "readOnly": True},
+            {"name": GIVEN_UP_VOLUME, "mountPath": GIVEN_UP_MOUNT_PATH, "readOnly": True},
+        ],
+        "securityContext": {**helper.security},
     }
-    if not best_effort:
-        container["resources"] = {"requests": {**_RESOURCES}, "limits": {**_RESOURCES}}
+    if helper.timeout_seconds:
+        container["env"] = [{"name": TIMEOUT_VARIABLE, "value": f"{helper.timeout_seconds:.0f}"}]
+    if resources := resources_within(spec, helper.resources):
+        container["resources"] = resources
     return container
+
+
+def _given_up_volume() -> JsonObject:
+    """Shows restic-wait an annotation of its pod, also where the node has no agent or the pod no node yet."""
+    item: JsonObject = {
+        "path": GIVEN_UP_FILE,
+        "fieldRef": {"fieldPath": f"metadata.annotations['{GIVEN_UP_ANNOTATION}']"},
+    }
+    return {"name": GIVEN_UP_VOLUME, "downwardAPI": {"items": [item]}}

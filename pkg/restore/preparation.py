@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from pkg.apis.ark import RestoreSpec
 from pkg.apis.meta import JsonObject
@@ -12,20 +13,35 @@ from pkg.restore.archive import Archive, Entry
 from pkg.restore.captures import Captures, captures_of_list, captures_of_pods
 from pkg.restore.errors import BackupDamagedError
 from pkg.restore.filters import Resolve, Scope, resolver, scope_of
-from pkg.restore.plan import NAMESPACES, PODS, PRIORITIES, Facts, gather_facts, in_order
+from pkg.restore.plan import CLAIMS, NAMESPACES, PODS, PRIORITIES, VOLUMES, Facts, gather_facts, in_order
 from pkg.restore.reading import StoredBackup
 from pkg.restore.refusals import refusal_of_resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renamed:
+    """What has another name in this cluster: storage classes, and prefixes of images."""
+
+    storage_classes: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """The plan: which entries, in which order, and what is known about them."""
+    """The plan: which entries, in which order, and what is known about them.
+
+    Attributes:
+        held: Resources that wait for the end of all volumes.
+        unknown: Resources that the Restore names and nothing here knows.
+    """
 
     archive: Archive
     entries: tuple[Entry, ...]
     scope: Scope
     facts: Facts
     captures: Captures
+    held: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
 
     def namespace_object(self, name: str) -> JsonObject:
         """The backed-up namespace, empty when the backup does not hold it."""
@@ -34,13 +50,17 @@ class Prepared:
 
 
 def prepare(
-    stored: StoredBackup, spec: RestoreSpec, discovery: Discovery, priorities: tuple[str, ...] | None
+    stored: StoredBackup,
+    spec: RestoreSpec,
+    discovery: Discovery,
+    priorities: tuple[str, ...] | None,
+    renamed: Renamed | None = None,
 ) -> Prepared:
     """Makes the plan; reads the tarball, changes nothing."""
     archive = stored.archive
     resolve = resolver(_discovered(discovery), {entry.group_resource for entry in archive.entries})
     scope = scope_of(spec, resolve)
-    captures = _captures(stored, spec)
+    captures = _captures(stored, spec, scope)
     facts = gather_facts(
         archive.entries,
         lambda entry: _reading(archive, entry),
@@ -51,16 +71,25 @@ def prepare(
     )
     wanted = (one for one in archive.entries if scope.takes(one) and not refusal_of_resource(one.group_resource))
     order = [resolve(name) or name for name in priorities] if priorities else PRIORITIES
-    entries = tuple(in_order(wanted, order))
-    return Prepared(archive=archive, entries=entries, scope=scope, facts=facts, captures=captures)
+    held = {name: resolve(name) for name in spec.restore_last or ()}
+    new = renamed or Renamed()
+    return Prepared(
+        archive=archive,
+        entries=tuple(in_order(wanted, order)),
+        scope=scope,
+        facts=dataclasses.replace(facts, storage_classes=new.storage_classes, images=new.images),
+        captures=captures,
+        held=frozenset(resource for resource in held.values() if resource),
+        unknown=(*scope.unknown, *(name for name, resource in held.items() if not resource)),
+    )
 
 
-def _captures(stored: StoredBackup, spec: RestoreSpec) -> Captures:
+def _captures(stored: StoredBackup, spec: RestoreSpec, scope: Scope) -> Captures:
     if spec.restore_pvs is False:
         return Captures()
-    if stored.ledger is not None:
-        return captures_of_list(stored.ledger)
-    return captures_of_pods(_pods(stored.archive))
+    found = captures_of_list(stored.ledger) if stored.ledger is not None else captures_of_pods(_pods(stored.archive))
+    left_out = not scope.resources.takes(CLAIMS) or VOLUMES in scope.resources.excludes
+    return dataclasses.replace(found, without_claims=left_out)
 
 
 def _pods(archive: Archive) -> Iterator[JsonObject]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -12,10 +13,12 @@ from pkg.apis.ark import Backup
 from pkg.objectstore.errors import ObjectNotFoundError, StoreError
 from pkg.objectstore.layout import backup_keys
 from pkg.restore.archive import Archive, open_archive
-from pkg.restore.errors import BackupDamagedError, BackupNotFoundError, StoreFailedError
+from pkg.restore.errors import BackupDamagedError, BackupNotFoundError, ScratchFullError, StoreFailedError
 from pkg.restore.job import BackupFiles
 from pkg.volumes.errors import VolumeListError
 from pkg.volumes.ledger import Ledger, from_json_gz
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ def read_backup(store: BackupFiles, name: str, *, scratch_dir: str | None) -> St
         BackupNotFoundError: there is no `ark-backup.json`.
         BackupDamagedError: something in it does not decode, is missing, or has another digest.
         StoreFailedError: the bucket cannot be read.
+        ScratchFullError: there is no room to unpack it.
     """
     keys = backup_keys(name)
     try:
@@ -42,6 +46,12 @@ def read_backup(store: BackupFiles, name: str, *, scratch_dir: str | None) -> St
         archive = _tarball(store, keys.tarball, sha256=backup.status.tarball_sha256, scratch_dir=scratch_dir)
     except StoreError as error:
         raise StoreFailedError(f"backup {name} cannot be read: {error}", error.reason) from error
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        where = scratch_dir or tempfile.gettempdir()
+        text = f"backup {name} cannot be unpacked: the scratch space {where} is full; give the server's pod more of it"
+        raise ScratchFullError(text) from error
     return StoredBackup(backup=backup, ledger=ledger, archive=archive)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -73,13 +74,32 @@ class Texts:
 
 
 class Results:
-    """The warnings and errors of a restore; `pods_existing` counts pods that prevented a volume's restore."""
+    """The warnings and errors of a restore.
+
+    Attributes:
+        pods_existing: Pods that prevented a volume's restore.
+        volumes_failed: Volumes that are not restored.
+        namespaces_terminating: Namespaces that did not go in time.
+        hooks_failed: Post-restore hooks that failed or never ran.
+    """
 
     def __init__(self) -> None:
         self.warnings = Texts()
         self.errors = Texts()
         self.pods_existing = 0
         self.volumes_failed = 0
+        self.namespaces_terminating = 0
+        self.hooks_failed = 0
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The errors that a status tells apart, in the order in which one becomes its reason."""
+        return (
+            Kind(self.pods_existing, "pod", "existed already, so the volumes were not restored", Reason.POD_EXISTS),
+            Kind(self.namespaces_terminating, "namespace", "still being deleted", Reason.NAMESPACE_TERMINATING),
+            Kind(self.volumes_failed, "volume", "not restored", Reason.VOLUMES_MISSING),
+            Kind(self.hooks_failed, "hook", "failed", Reason.HOOK_FAILED),
+        )
 
     def encoded(self) -> bytes:
         """The file's contents."""
@@ -104,26 +124,28 @@ def decode_results(data: bytes) -> RestoreResults:
         raise ValueError(f"the results do not decode: {error}") from error
 
 
+class Kind(NamedTuple):
+    """Errors of one kind: how many, of what, what is wrong with them, and the reason that they give the Restore."""
+
+    number: int
+    noun: str
+    text: str
+    reason: Reason
+
+
 def phase_of(
-    *, errors: int, pods_existing: int, volumes_failed: int, cancelled: bool, examples: Sequence[str] = ()
+    *, errors: int, kinds: Sequence[Kind], cancelled: bool, examples: Sequence[str] = ()
 ) -> tuple[BackupPhase, Reason | None, str]:
     """The phase, reason and message of a restore whose engine came to its end; the message quotes some errors."""
-    parts = ["canceled"] if cancelled else []
-    if pods_existing:
-        parts.append(f"{_count(pods_existing, 'pod')} existed already, so the volumes were not restored")
-    if volumes_failed:
-        parts.append(f"{_count(volumes_failed, 'volume')} not restored")
-    others = errors - pods_existing - volumes_failed
+    found = [kind for kind in kinds if kind.number]
+    others = errors - sum(kind.number for kind in found)
     if others > 0:
-        parts.append(_count(others, "error"))
+        found.append(Kind(others, "error", "", Reason.ITEM_ERRORS))
+    parts = ["canceled"] if cancelled else []
+    parts += [f"{_count(kind.number, kind.noun)} {kind.text}".rstrip() for kind in found]
     if not parts:
         return BackupPhase.COMPLETED, None, ""
-    if cancelled:
-        reason = Reason.CANCELED
-    elif pods_existing:
-        reason = Reason.POD_EXISTS
-    else:
-        reason = Reason.VOLUMES_MISSING if volumes_failed else Reason.ITEM_ERRORS
+    reason = Reason.CANCELED if cancelled else found[0].reason
     quoted = " | ".join(text[:_EXAMPLE_CHARACTERS] for text in examples)
     return BackupPhase.PARTIALLY_FAILED, reason, "; ".join(parts) + (f": {quoted}" if quoted else "")
 

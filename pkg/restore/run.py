@@ -1,8 +1,13 @@
-"""The creating half of a restore: one object after the other, in order, each outcome recorded once."""
+"""The creating half of a restore: one object after the other, in order, each outcome recorded once.
+
+Three things change the order while it runs: objects of a namespace that is still being deleted come when it is gone,
+objects that wait for the data come when every volume has ended, and webhooks and aggregated APIs come last of all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
@@ -12,67 +17,76 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.names import RESTORE_LABEL, RESTORE_UID_LABEL
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import ApiStatusError, DecodeError
-from pkg.kube.refs import PVCS
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.restore.actions import labelled, restored
 from pkg.restore.api import discovered
 from pkg.restore.archive import Entry
 from pkg.restore.captures import PodVolume
+from pkg.restore.claims import PRESENT, Claims
 from pkg.restore.definitions import wait_until_served
 from pkg.restore.errors import BackupDamagedError, RestoreInterruptedError
 from pkg.restore.fields import text_at, texts_at
+from pkg.restore.held import WORKLOADS, claims_used
+from pkg.restore.helper import Helper
+from pkg.restore.hook_run import HookRun
 from pkg.restore.in_use import claim_in_use
-from pkg.restore.items import ItemResult, Outcome, restore_item
+from pkg.restore.items import Item, ItemResult, Outcome, restore_item
 from pkg.restore.job import RestoreApi, RestoreJob, RestoreProgress
+from pkg.restore.namespaces import POLL_SECONDS as NAMESPACE_POLL_SECONDS
 from pkg.restore.namespaces import Namespaces
-from pkg.restore.plan import CLAIMS, CRDS, PODS
+from pkg.restore.plan import CLAIMS, CRDS, LAST, PODS
 from pkg.restore.podvolumes import with_restic_wait
 from pkg.restore.preparation import Prepared
-from pkg.restore.refusals import is_of_pod, refusal_of
+from pkg.restore.refusals import refusal_of
 from pkg.restore.results import Results
 from pkg.restore.side_by_side import SideBySide
+from pkg.restore.update_policy import update_policy
 from pkg.restore.volume_wait import POLL_SECONDS, VolumeWait
 from pkg.volumes.naming import label_value
 
 ONE_BY_ONE = frozenset({CRDS, CLAIMS, PODS, "persistentvolumes"})
 """Kinds whose objects look at what became of the one before."""
-_PRESENT = (Outcome.CREATED, Outcome.OWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a run works with."""
+
+    api: RestoreApi
+    discovery: Discovery
+    namespaces: Namespaces
+    waiting: VolumeWait
+    helper: Helper
+    hooks: HookRun
+    results: Results
+    log: FilteringBoundLogger
 
 
 class Run:
     """One attempt at a restore; used by one thread."""
 
-    def __init__(
-        self,
-        job: RestoreJob,
-        prepared: Prepared,
-        *,
-        api: RestoreApi,
-        discovery: Discovery,
-        namespaces: Namespaces,
-        waiting: VolumeWait,
-        results: Results,
-        log: FilteringBoundLogger,
-        stop: StopToken,
-    ) -> None:
+    def __init__(self, job: RestoreJob, prepared: Prepared, tools: Tools, stop: StopToken) -> None:
         self._job = job
         self._prepared = prepared
-        self._api = api
-        self._discovery = discovery
-        self._namespaces = namespaces
-        self._waiting = waiting
-        self._results = results
-        self._log = log
+        self._tools = tools
+        self._api = tools.api
+        self._discovery = tools.discovery
+        self._waiting = tools.waiting
+        self._results = tools.results
+        self._log = tools.log
         self._stop = stop
         self._labels = own_labels(job)
+        self._policy = update_policy(job.restore.spec, job.ark_namespace)
+        self._claims = Claims(tools.api, tools.results, pods_wanted=prepared.scope.resources.takes(PODS))
         self._done = 0
         self._pumped_at = job.clock.monotonic()
         self._side_by_side: SideBySide[ItemResult] = SideBySide()
         self._definitions: list[str] = []
-        self._new_claims: dict[tuple[str, str], str] = {}
-        self._found_claims: set[tuple[str, str]] = set()
-        self._filled_claims: set[tuple[str, str]] = set()
+        self._late: dict[str, list[Entry]] = {}
+        self._held: list[Entry] = []
+        self._holding = True
+        self._refused: set[str] = set()
 
     @property
     def items(self) -> ItemProgress:
@@ -85,24 +99,43 @@ class Run:
         Raises:
             RestoreInterruptedError: the token was cancelled.
         """
-        previous = ""
-        with self._side_by_side as side_by_side:
-            for entry in self._prepared.entries:
-                if self._stop.cancelled:
-                    raise RestoreInterruptedError(self._stop.reason)
-                if previous != entry.group_resource:
-                    side_by_side.finish()  # kinds come one after the other
-                if previous == CRDS != entry.group_resource:
-                    self._wait_for_definitions()
-                previous = entry.group_resource
-                self._restore(entry)
-                self._pump_sometimes()
-            side_by_side.finish()
-        self._report_empty_claims()
+        with self._side_by_side:
+            self._create_each(one for one in self._prepared.entries if one.group_resource not in LAST)
+            self._create_late()
+            self._claims.report_empty()
+            if self._held and self._waiting.finish(self._stop):
+                raise RestoreInterruptedError(self._stop.reason)
+            self._holding = False
+            self._create_each(self._held)
+            self._create_each(one for one in self._prepared.entries if one.group_resource in LAST)
 
     def report_progress(self) -> None:
         """Tells how far it is."""
         self._job.on_progress(RestoreProgress(items=self.items, volumes=self._waiting.counts()))
+
+    def _create_each(self, entries: Iterable[Entry]) -> None:
+        previous = ""
+        for entry in entries:
+            if self._stop.cancelled:
+                raise RestoreInterruptedError(self._stop.reason)
+            if previous != entry.group_resource:
+                self._side_by_side.finish()  # kinds come one after the other
+            if previous == CRDS != entry.group_resource:
+                self._wait_for_definitions()
+            previous = entry.group_resource
+            self._restore(entry)
+            self._pump_sometimes()
+        self._side_by_side.finish()
+
+    def _create_late(self) -> None:
+        """Creates what goes into namespaces that were being deleted, each when its own is gone."""
+        while self._late:
+            for target in list(self._late):
+                if not self._tools.namespaces.ensure(self._late[target][0].namespace, target).waiting:
+                    self._create_each(self._late.pop(target))
+            self._pump_sometimes()
+            if self._late and self._job.clock.wait(self._stop, NAMESPACE_POLL_SECONDS):
+                raise RestoreInterruptedError(self._stop.reason)
 
     def _pump_sometimes(self) -> None:
         now = self._job.clock.monotonic()
@@ -116,7 +149,7 @@ class Run:
             self._done += 1
 
     def _start(self, entry: Entry) -> bool:
-        """Begins with an object; returns whether it goes on beside the next ones."""
+        """Begins with an object; returns whether it goes on beside the next ones, or is put off."""
         target = self._prepared.facts.target(entry.namespace) if entry.namespace else ""
         try:
             obj = self._prepared.archive.read(entry)
@@ -133,9 +166,12 @@ class Run:
         if ref is None:
             version, kind = text_at(obj, "apiVersion"), text_at(obj, "kind")
             self._error(entry, target, f"the cluster does not serve {version} {kind}")
-        elif self._has_namespace(entry, target):
-            return self._create(entry, {**obj, "apiVersion": ref.api_version}, ref, target)
-        return False
+            return False
+        if self._put_off(entry, obj, target):
+            return True
+        if self._lacks_namespace(entry, target) or self._lacks_data(entry, obj, target):
+            return False
+        return self._create(entry, {**obj, "apiVersion": ref.api_version}, ref, target)
 
     def _is_selected(self, entry: Entry, obj: JsonObject) -> bool:
         """A claim comes with the pod that needs it: without it the pod would wait for ever."""
@@ -143,12 +179,44 @@ class Run:
             return True
         return matches(self._job.restore.spec.label_selector, texts_at(obj, "metadata", "labels"))
 
-    def _has_namespace(self, entry: Entry, target: str) -> bool:
-        problem, first = self._namespaces.ensure(entry.namespace, target) if target else ("", False)
-        if problem and first:
-            self._results.errors.about(target, f"{problem}; nothing is restored into it")
-            self._log.error("Namespace unusable", namespace=target, error=problem)
-        return not problem
+    def _put_off(self, entry: Entry, obj: JsonObject, target: str) -> bool:
+        """Whether an object comes later: its namespace is still going, or it waits for the data."""
+        if target and self._tools.namespaces.ensure(entry.namespace, target).waiting:
+            if target not in self._late:
+                self._log.info("Namespace is being deleted, waiting for its end", namespace=target)
+            self._late.setdefault(target, []).append(entry)
+            return True
+        waits = self._holding and self._waits_for_data(entry, obj)
+        if waits:
+            self._held.append(entry)
+        return waits
+
+    def _waits_for_data(self, entry: Entry, obj: JsonObject) -> bool:
+        if entry.group_resource in self._prepared.held:
+            return True
+        claims = self._prepared.facts.needed_claims if entry.group_resource in WORKLOADS else ()
+        names = [name for namespace, name in claims if namespace == entry.namespace]
+        return bool(claims_used(obj, entry.group_resource, names))
+
+    def _lacks_namespace(self, entry: Entry, target: str) -> bool:
+        found = self._tools.namespaces.ensure(entry.namespace, target) if target else None
+        if found is None or not found.problem:
+            return False
+        if target not in self._refused:
+            self._refused.add(target)
+            self._results.namespaces_terminating += found.terminating
+            self._results.errors.about(target, f"{found.problem}; nothing is restored into it")
+            self._log.error("Namespace unusable", namespace=target, error=found.problem)
+        return True
+
+    def _lacks_data(self, entry: Entry, obj: JsonObject, target: str) -> bool:
+        """Whether the pods of a workload would start on a claim without its contents."""
+        barred = self._claims.must_not_be_used(self._waiting.unfilled_claims) if not self._holding else frozenset()
+        used = claims_used(obj, entry.group_resource, [name for namespace, name in barred if namespace == target])
+        if used:
+            text = f"not restored: its pods would start without the contents of {', '.join(used)}, which did not come"
+            self._error(entry, target, text)
+        return bool(used)
 
     def _create(self, entry: Entry, obj: JsonObject, ref: ResourceRef, target: str) -> bool:
         facts = self._prepared.facts
@@ -157,28 +225,24 @@ class Run:
         if self._is_in_use(entry, target, volumes):
             return False
         wanted = labelled(original, namespace=target, labels=self._labels)
-        uid, image = self._job.restore.metadata.uid, self._job.helper_image
-        wanted = with_restic_wait(wanted, volumes, restore_uid=uid, image=image)
-
-        def restore() -> ItemResult:
-            return restore_item(self._api, ref, wanted=wanted, original=original, entry=entry, facts=facts)
-
+        uid = self._job.restore.metadata.uid
+        wanted = with_restic_wait(wanted, volumes, restore_uid=uid, helper=self._tools.helper)
+        item = Item(ref=ref, wanted=wanted, original=original, entry=entry, facts=facts, policy=self._policy)
         if entry.group_resource not in ONE_BY_ONE:
-            self._side_by_side.start(restore, lambda result: self._record_done(entry, target, result))
+            self._side_by_side.start(
+                lambda: restore_item(self._api, item), lambda result: self._record_done(entry, target, result)
+            )
             return True
-        result = restore()
+        result = restore_item(self._api, item)
         self._record(entry, target, result)
         if entry.group_resource == CLAIMS:
             self._record_claim(entry, target, result, was_bound=bool(text_at(obj, "spec", "volumeName")))
-        elif volumes:
-            self._record_volumes(entry, target, result, volumes)
-        if entry.group_resource == PODS and result.outcome in _PRESENT:
-            for text in self._prepared.captures.lacking.get((entry.namespace, entry.name), ()):
-                self._results.warnings.about(target, f"{about(entry, target)}: {text}")
+        elif entry.group_resource == PODS:
+            self._record_pod(entry, obj, target, result, volumes)
         return False
 
     def _is_in_use(self, entry: Entry, target: str, volumes: Sequence[PodVolume]) -> bool:
-        claims = {volume.claim for volume in volumes if volume.claim and self._was_there((target, volume.claim))}
+        claims = {one.claim for one in volumes if one.claim and self._claims.was_there((target, one.claim))}
         uid = self._job.restore.metadata.uid
         try:
             text = claim_in_use(self._api, target, entry.name, claims, restore_uid=uid)
@@ -201,62 +265,39 @@ class Run:
             self._log.warning("Object differs", resource=entry.group_resource, key=entry.key)
         else:
             self._log.info("Object restored", resource=entry.group_resource, key=entry.key, outcome=str(result.outcome))
-        if entry.group_resource == CRDS and result.outcome in _PRESENT:
+        if entry.group_resource == CRDS and result.outcome in PRESENT:
             self._definitions.append(entry.name)
 
     def _record_claim(self, entry: Entry, target: str, result: ItemResult, *, was_bound: bool) -> None:
-        claim = (target, entry.name)
-        captured = (entry.namespace, entry.name) in self._prepared.captures.by_claim
-        if result.outcome is Outcome.FAILED:
-            return
-        if result.outcome not in _PRESENT:
-            self._found_claims.add(claim)
-        elif captured:
-            self._new_claims[claim] = about(entry, target)
-        elif was_bound and not text_at(result.live, "spec", "volumeName"):
-            text = f"{about(entry, target)} is made anew and empty: the backup does not hold its contents"
-            self._results.warnings.about(target, text)
+        captures = self._prepared.captures
+        captured = not captures.without_claims and (entry.namespace, entry.name) in captures.by_claim
+        self._claims.record(
+            (target, entry.name), result, about=about(entry, target), captured=captured, was_bound=was_bound
+        )
 
-    def _record_volumes(self, entry: Entry, target: str, result: ItemResult, volumes: Sequence[PodVolume]) -> None:
-        if result.outcome in _PRESENT:
-            self._waiting.add(target, entry.name, text_at(result.live, "metadata", "uid"), volumes)
-            self._warn_of_found_claims(target, volumes)
-            self._filled_claims |= {(target, volume.claim) for volume in volumes if volume.claim}
-        elif result.outcome is not Outcome.FAILED:
+    def _record_pod(
+        self, entry: Entry, obj: JsonObject, target: str, result: ItemResult, volumes: Sequence[PodVolume]
+    ) -> None:
+        if result.outcome in PRESENT:
+            self._record_present_pod(entry, obj, target, result, volumes)
+        elif volumes and result.outcome is not Outcome.FAILED:
             names = ", ".join(volume.volume for volume in volumes)
             self._results.pods_existing += 1
             text = f"existed already, so its volumes are not restored ({names}): delete the pod and restore again"
             self._error(entry, target, text)
 
-    def _warn_of_found_claims(self, target: str, volumes: Sequence[PodVolume]) -> None:
-        for volume in volumes:
-            claim = (target, volume.claim)
-            if volume.claim and claim not in self._filled_claims and self._was_there(claim):
-                text = f"PersistentVolumeClaim {target}/{volume.claim} existed before this restore and is filled"
-                self._results.warnings.about(target, text)
-
-    def _was_there(self, claim: tuple[str, str]) -> bool:
-        """Whether a claim is not this restore's; one that the restore's filters left out is looked for."""
-        if claim in self._found_claims or claim in self._new_claims:
-            return claim in self._found_claims
-        try:
-            live = self._api.get_raw(PVCS, *claim)
-        except ApiStatusError:
-            return False
-        return not is_of_pod(live)
-
-    def _report_empty_claims(self) -> None:
-        """A claim whose contents restic holds but that no restored pod mounts stays empty."""
-        pods_wanted = self._prepared.scope.resources.takes(PODS)
-        for (namespace, name), text in self._new_claims.items():
-            if (namespace, name) in self._filled_claims:
-                continue
-            sentence = f"{text} is empty: its contents are in the backup, but no restored pod mounts it"
-            if pods_wanted:
-                self._results.volumes_failed += 1
-                self._results.errors.about(namespace, sentence)
-            else:
-                self._results.warnings.about(namespace, sentence)
+    def _record_present_pod(
+        self, entry: Entry, obj: JsonObject, target: str, result: ItemResult, volumes: Sequence[PodVolume]
+    ) -> None:
+        if volumes:
+            self._waiting.add(target, entry.name, text_at(result.live, "metadata", "uid"), volumes)
+            self._claims.fill(target, volumes)
+        self._tools.hooks.add(obj, result.live)
+        warnings = [*self._prepared.captures.lacking.get((entry.namespace, entry.name), ())]
+        for one in self._prepared.captures.left_out(obj):
+            warnings.append(f"volume {one.volume} is not restored: the Restore leaves out claims or volumes")
+        for text in warnings:
+            self._results.warnings.about(target, f"{about(entry, target)}: {text}")
 
     def _wait_for_definitions(self) -> None:
         if not self._definitions:

@@ -6,7 +6,7 @@ failed, or given up with a sentence that names what was waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -53,6 +53,7 @@ class VolumeWait:
 
     Args:
         report: Takes the namespace and the text of each failure, once.
+        tell: Takes a volume given up and, by volume, every reason of its pod so far.
 
     Attributes:
         progressed: Called when counts may have changed.
@@ -67,6 +68,7 @@ class VolumeWait:
         repositories: Repositories,
         clock: Clock,
         report: Callable[[str, str], None],
+        tell: Callable[[Filling, Mapping[str, str]], None],
     ) -> None:
         self._settings = settings
         self._api = api
@@ -74,6 +76,7 @@ class VolumeWait:
         self._repositories = repositories
         self._clock = clock
         self._report = report
+        self._tell = tell
         self.progressed: Callable[[], None] = lambda: None
         self._fillings: dict[str, Filling] = {}
         self._failed: dict[str, str] = {}
@@ -142,6 +145,18 @@ class VolumeWait:
             total_bytes=sum(one.volume.capture.bytes for one in self._fillings.values()),
             entries=tuple(failed[:_ENTRIES_LIMIT]) or None,
         )
+
+    @property
+    def unfilled_claims(self) -> frozenset[tuple[str, str]]:
+        """(namespace, claim) of the claims whose contents are not there yet, or will not come."""
+        wanted = {one.target: one for one in self._fillings.values() if one.volume.claim}
+        filled = {self._fillings[name].target for name in self._done}
+        return frozenset((one.namespace, one.volume.claim) for key, one in wanted.items() if key not in filled)
+
+    @property
+    def failed_pods(self) -> Mapping[str, str]:
+        """By the UID of a pod, why a volume of it was not filled."""
+        return {self._fillings[name].pod_uid: text for name, text in self._failed.items()}
 
     def _left(self) -> list[Filling]:
         return [one for one in self._fillings.values() if one.name not in self._done and one.name not in self._failed]
@@ -267,9 +282,12 @@ class VolumeWait:
         return f"{waited}; waited for node {pod.spec.node_name}: {what}" + (f"; {detail}" if detail else "")
 
     def _fail(self, filling: Filling, reason: str, message: str) -> None:
-        if filling.name not in self._failed:
-            self._failed[filling.name] = f"{reason}: {message}" if message else str(reason)
-            self._report(filling.namespace, f"{filling.text}: not restored: {self._failed[filling.name]}")
+        if filling.name in self._failed:
+            return
+        self._failed[filling.name] = f"{reason}: {message}" if message else str(reason)
+        self._report(filling.namespace, f"{filling.text}: not restored: {self._failed[filling.name]}")
+        beside = (one for one in self._fillings.values() if one.pod_uid == filling.pod_uid and one.name in self._failed)
+        self._tell(filling, {one.volume.volume: self._failed[one.name] for one in beside})
 
     def _entry(self, name: str, text: str) -> VolumeEntry:
         filling = self._fillings[name]

@@ -11,6 +11,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import msgspec
@@ -21,6 +22,7 @@ from pkg.apis.meta import JsonObject, ObjectMeta
 from pkg.apis.volumes import PodVolumeRestoreSpec, PodVolumeRestoreStatus
 from pkg.kube import refs
 from pkg.kube.discovery import Discovery, discover
+from pkg.kube.errors import KubeError
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.objectstore.errors import ObjectNotFoundError, StoreError
@@ -118,6 +120,14 @@ class FakeAgents:
                 self.statuses[name] = PodVolumeRestoreStatus(phase="Completed")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeAnswer:
+    """How a hook ended."""
+
+    stderr: bytes
+    exit_code: int
+
+
 class RestoreWorld:
     """See the module."""
 
@@ -127,6 +137,25 @@ class RestoreWorld:
         self.store = FakeFiles()
         self.agents = FakeAgents(self.api, self.clock)
         self.agents.on_wait = self.behave
+        self.commands: list[tuple[str, str, tuple[str, ...]]] = []
+        self.command_ends: list[KubeError | int] = []
+
+    def execute(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: tuple[str, ...],
+        timeout_seconds: float,
+        *,
+        stop: StopToken,
+    ) -> FakeAnswer:
+        """Takes a hook; it ends as `command_ends` says, well without."""
+        self.commands.append((f"{namespace}/{pod}", container, command))
+        end = self.command_ends.pop(0) if self.command_ends else 0
+        if isinstance(end, KubeError):
+            raise end
+        return FakeAnswer(stderr=b"", exit_code=end)
 
     def behave(self) -> None:
         """Nodes and agents that do their work: pods are scheduled, claims bound, volumes filled."""
@@ -177,6 +206,7 @@ class RestoreWorld:
             store=self.store,
             volumes=self.agents,
             restic_identifier=lambda namespace: f"s3:http://minio/restic/{namespace}",
+            exec_hook=self.execute,
             helper_image="ark:test",
             clock=self.clock,
         )

@@ -29,6 +29,7 @@ from pkg.restore.captures import Capture, PodVolume
 from pkg.restore.engine import run_restore
 from pkg.restore.fields import objects_at, text_at, texts_at
 from pkg.restore.job import RestoreJob, RestoreOutcome
+from pkg.restore.helper import Helper
 from pkg.restore.podvolumes import with_restic_wait
 from pkg.restore.results import decode_results
 from pkg.testing.access import ClusterAccess
@@ -139,6 +140,7 @@ class Application:
             store=self.store,
             volumes=NoVolumes(),
             restic_identifier=lambda namespace: f"s3:{namespace}",
+            exec_hook=FakeExec(),
             helper_image="ark",
             pod_timeout_seconds=1.0,
             scratch_dir=str(self._scratch_dir),
@@ -267,7 +269,7 @@ def test_the_pod_that_waits_passes_the_restricted_admission(application: Applica
     container: JsonObject = {"name": "app", "image": "app", "securityContext": secure}
     pod: JsonObject = {"metadata": {"name": "web"}, "spec": {"containers": [container]}}
     volume = PodVolume(volume="data", claim="", capture=Capture(namespace="x", snapshot_id="1"))
-    waiting = with_restic_wait(pod, [volume], restore_uid="uid", image="ark")
+    waiting = with_restic_wait(pod, [volume], restore_uid="uid", helper=Helper(image="ark"))
     made = application.client.create_raw(PODS, application.namespace, waiting)
     assert text_at(made, "status", "qosClass") == "BestEffort"
 

@@ -98,7 +98,9 @@ def test_an_object_that_is_there_already_is_left_alone_and_warned_about_when_it_
     world.api.add(refs.CONFIG_MAPS, obj("ConfigMap", "same", data={}))
     outcome = world.restore()
     assert (outcome.phase, outcome.warnings) == (BackupPhase.COMPLETED, 1)
-    text = "configmaps shop/settings: not restored: it exists already and is different from the backed-up version"
+    text = (
+        "configmaps shop/settings: not restored: it exists already and is different from the backed-up version (data.a)"
+    )
     assert world.results().warnings.namespaces == {"shop": (text,)}
     live = world.api.get(refs.CONFIG_MAPS, "shop", "settings")
     assert live is not None
@@ -215,9 +217,26 @@ def test_a_namespace_that_stays_terminating_is_an_error_after_its_deadline(world
     world.api.add(refs.NAMESPACES, dying)
     world.store_backup(namespace(), CONFIG, DEPLOYMENT, obj("ConfigMap", "x", "other"))
     outcome = world.restore()
-    assert (outcome.phase, outcome.errors) == (BackupPhase.PARTIALLY_FAILED, 1)
-    assert sum(world.clock.waits) >= 120
+    assert (outcome.phase, outcome.reason, outcome.errors) == ("PartiallyFailed", Reason.NAMESPACE_TERMINATING, 1)
+    assert outcome.message.startswith("1 namespace still being deleted: NamespaceTerminating: namespace shop ")
+    assert sum(world.clock.waits) >= 600
     assert world.api.get(refs.CONFIG_MAPS, "other", "x") is not None
+
+
+def test_other_namespaces_go_on_while_one_is_terminating_and_it_follows_when_it_is_gone(world: RestoreWorld) -> None:
+    dying = namespace()
+    dying["metadata"] = {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}
+    world.api.add(refs.NAMESPACES, dying)
+    world.store_backup(namespace(), CONFIG, DEPLOYMENT, obj("ConfigMap", "x", "zoo"))
+    job = dataclasses.replace(world.job(RestoreSpec(backup_name="b1")), on_progress=lambda progress: end_of_namespace())
+
+    def end_of_namespace() -> None:
+        if world.api.get(refs.CONFIG_MAPS, "zoo", "x") is not None and not created(world).count("deployments"):
+            world.api.remove(refs.NAMESPACES, "", "shop")
+
+    assert run_restore(job, StopToken()).phase is BackupPhase.COMPLETED
+    assert world.api.get(DEPLOYMENTS, "shop", "web") is not None
+    assert world.api.get(refs.CONFIG_MAPS, "shop", "settings") is not None
 
 
 def test_a_missing_backup_fails_with_nothing_made_or_written(world: RestoreWorld) -> None:

@@ -88,7 +88,10 @@ def test_the_pod_waits_before_everything_else_in_it(world: RestoreWorld) -> None
     first, second = objects_at(spec, "initContainers")
     assert second == {"name": "migrate"}
     assert (first["args"], first["image"]) == ([RESTORE_UID, "data"], "ark:test")
-    assert first["volumeMounts"] == [{"name": "ark-restore", "mountPath": "/ark-restore", "readOnly": True}]
+    assert first["volumeMounts"] == [
+        {"name": "ark-restore", "mountPath": "/ark-restore", "readOnly": True},
+        {"name": "ark-restore-given-up", "mountPath": "/ark-restore-given-up", "readOnly": True},
+    ]
 
 
 def test_a_captured_claim_is_provisioned_anew_and_its_old_volume_left_out(world: RestoreWorld) -> None:
@@ -142,13 +145,16 @@ def test_a_claim_that_existed_is_filled_with_a_warning_that_names_it(world: Rest
     assert text in (world.results().warnings.namespaces or {})["shop"]
 
 
-def test_so_is_one_that_the_restores_filters_left_out(world: RestoreWorld) -> None:
+@pytest.mark.parametrize("resource", ["persistentvolumeclaims", "persistentvolumes"])
+def test_a_restore_without_claims_or_volumes_fills_none_and_says_so(world: RestoreWorld, resource: str) -> None:
     world.api.add(refs.PVCS, claim())
     world.api.add(refs.PVS, volume())
     world.store_backup(pod(), claim(), volumes=[DATA])
-    world.restore(RestoreSpec(backup_name="b1", excluded_resources=("persistentvolumeclaims",)))
-    text = "PersistentVolumeClaim shop/data existed before this restore and is filled"
+    world.restore(RestoreSpec(backup_name="b1", excluded_resources=(resource,)))
+    text = "pods shop/web: volume data is not restored: the Restore leaves out claims or volumes"
     assert text in (world.results().warnings.namespaces or {})["shop"]
+    assert world.agents.specs == {}
+    assert "initContainers" not in spec_of(world.api.get(refs.PODS, "shop", "web"))
 
 
 def test_a_claim_that_a_running_pod_uses_is_not_filled_under_it(world: RestoreWorld) -> None:

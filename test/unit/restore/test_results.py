@@ -62,5 +62,6 @@ def test_a_damaged_file_is_said(data: bytes) -> None:
 def test_the_phase_follows_from_the_counts(
     errors: int, existing: int, volumes: int, cancelled: bool, phase: str, reason: Reason | None, message: str
 ) -> None:
-    found = phase_of(errors=errors, pods_existing=existing, volumes_failed=volumes, cancelled=cancelled)
-    assert found == (phase, reason, message)
+    results = Results()
+    results.pods_existing, results.volumes_failed = existing, volumes
+    assert phase_of(errors=errors, kinds=results.kinds, cancelled=cancelled) == (phase, reason, message)
