@@ -108,6 +108,7 @@ command = LazyGroup(
         "create": Lazy("pkg.cli.ark:create_group", "Create a backup, restore or schedule"),
         "get": Lazy("pkg.cli.ark:get_group", "List backups, restores or schedules"),
         "describe": Lazy("pkg.cli.ark:describe_group", "Describe backups, restores or schedules"),
+        "adopt": Lazy("pkg.cli.adopt:command", "Make another cluster's backups in the bucket this cluster's own"),
         "recovery-kit": Lazy("pkg.cli.recovery_kit:command", "Save what opens the volumes of a cluster that is gone"),
         "restic": Lazy("pkg.cli.restic:command", "Work with restic: repositories, and the node agent"),
         "server": Lazy("pkg.cli.server:command", "Run the Ark server"),
