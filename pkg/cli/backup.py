@@ -9,6 +9,7 @@ import click
 from pkg.apis.ark import Backup
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import TERMINAL_PHASES
+from pkg.cli import program
 from pkg.cli.backup_options import backup_options, backup_spec, kept_text
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, switch
@@ -21,8 +22,6 @@ from pkg.cli.requests import (
     wait_options,
 )
 
-HINT = "Run `ark backup describe {name}` for more details."
-
 
 @click.command("create", cls=ArkCommand, help="Create a backup.")
 @click.argument("name")
@@ -33,7 +32,8 @@ def create(flags: ClusterFlags, /, name: str, **options: object) -> int:
     """Creates a Backup and, on demand, waits for its end."""
     spec = backup_spec(options)
     obj: JsonObject = {"metadata": {"name": name, "labels": label_map(options)}, "spec": spec}
-    return created(flags, "backup", obj, options, after=f"{kept_text(spec)}\n{HINT.format(name=name)}")
+    hint = f"Run `{program.name()} backup describe {name}` for more details."
+    return created(flags, "backup", obj, options, after=f"{kept_text(spec)}\n{hint}")
 
 
 @click.command("get", cls=ArkCommand, help="List backups.")

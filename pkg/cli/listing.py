@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import click
 
-from pkg.apis.meta import ObjectMeta
+from pkg.apis.meta import Object, ObjectMeta
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ClusterFlags
 from pkg.cli.output import NONE, aligned, encoded, joined
@@ -51,13 +51,13 @@ class Listing(Generic[R]):
     Attributes:
         struct: What the columns need of an object, and no more.
         columns: By the present time, for ages.
-        order: Sorts; as the API gave them without it.
+        sort_key: What the name is sorted by.
     """
 
     ref: ResourceRef
     struct: type[R]
     columns: Callable[[datetime.datetime], Sequence[Column[R]]]
-    order: Callable[[Sequence[R]], Sequence[R]] = lambda rows: rows
+    sort_key: Callable[[str], tuple[str, int]] = lambda name: (name, 0)
 
 
 def print_listing(
@@ -87,17 +87,18 @@ def print_raw(
     options: Mapping[str, object],
 ) -> None:
     """Prints objects in one of the forms of `-o`, in the order of the table."""
-    rows = [decoded(one, listing.struct, listing.ref) for one in raw]
-    ordered = listing.order(rows)
     if output in ("table", "wide"):
-        text = table(columns_of(listing, now, output, options), ordered)
-    elif output == "name":
+        rows = [decoded(one, listing.struct, listing.ref) for one in raw]
+        rows.sort(key=lambda row: listing.sort_key(row.metadata.name))
+        click.echo(table(columns_of(listing, now, output, options), rows), nl=False)
+        return
+    named = [(decoded(one, Object, listing.ref).metadata.name, one) for one in raw]
+    named.sort(key=lambda pair: listing.sort_key(pair[0]))
+    if output == "name":
         kind = f"{listing.ref.kind.lower()}.{listing.ref.group}"
-        text = "".join(f"{kind}/{row.metadata.name}\n" for row in ordered)
+        click.echo("".join(f"{kind}/{name}\n" for name, _ in named), nl=False)
     else:
-        by_name = {row.metadata.name: one for row, one in zip(rows, raw, strict=True)}
-        text = encoded(named_objects(listing.ref, (by_name[row.metadata.name] for row in ordered)), output)
-    click.echo(text, nl=False)
+        click.echo(encoded(named_objects(listing.ref, (one for _, one in named)), output), nl=False)
 
 
 def columns_of(

@@ -15,7 +15,7 @@ from pkg.apis.meta import Json, JsonObject
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ClusterFlags, CommaList, Output, Pairs, Seconds, switch
 from pkg.cli.names import complete_names
-from pkg.kube.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
+from pkg.kube.errors import AlreadyExistsError, BadRequestError, InvalidError, NotFoundError
 from pkg.kube.refs import BACKUPS, RESTORES, SCHEDULES
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -132,7 +132,7 @@ def created(flags: ClusterFlags, kind: str, obj: JsonObject, options: Mapping[st
         raise CliError(f'a {kind} "{name}" exists already: choose another name') from error
     except NotFoundError as error:
         raise (no_namespace(connection.namespace) if "namespaces" in str(error) else not_installed(ref)) from error
-    except (InvalidError, ForbiddenError) as error:
+    except (InvalidError, BadRequestError) as error:
         raise CliError(f'{kind} "{name}" is refused: {error}') from error
     verb = "created" if kind == "schedule" else "submitted"
     click.echo(f'{ref.kind}{"" if kind == "schedule" else " request"} "{name}" {verb} successfully.\n{after}')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Sequence
 
 from pkg.apis.ark import Backup, Restore, Schedule, VolumeCounts
 from pkg.apis.duration import parse_duration
@@ -73,18 +72,13 @@ def _repository_columns(now: datetime.datetime) -> list[Column[ResticRepository]
     ]
 
 
-def in_backup_order(backups: Sequence[Backup]) -> list[Backup]:
-    """By name, but dated names of one schedule newest first."""
-    return sorted(backups, key=lambda one: backup_order(one.metadata.name))
-
-
 def backup_order(name: str) -> tuple[str, int]:
-    """What backups are sorted by."""
+    """What backups are sorted by: their name, but dated names of one schedule newest first."""
     dated = _DATED.fullmatch(name)
     return (dated[1], -int(dated[2])) if dated else (name, 0)
 
 
-BACKUP_LISTING = Listing(ref=BACKUPS, struct=Backup, columns=_backup_columns, order=in_backup_order)
+BACKUP_LISTING = Listing(ref=BACKUPS, struct=Backup, columns=_backup_columns, sort_key=backup_order)
 RESTORE_LISTING = Listing(ref=RESTORES, struct=Restore, columns=_restore_columns)
 SCHEDULE_LISTING = Listing(ref=SCHEDULES, struct=Schedule, columns=_schedule_columns)
 REPOSITORY_LISTING = Listing(ref=RESTIC_REPOSITORIES, struct=ResticRepository, columns=_repository_columns)

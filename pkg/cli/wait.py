@@ -6,7 +6,7 @@ import click
 
 from pkg.apis.ark import Backup, Restore
 from pkg.apis.reasons import TERMINAL_PHASES, BackupPhase
-from pkg.cli import failures
+from pkg.cli import failures, program
 from pkg.cli.client import Connection
 from pkg.cli.failures import CliError
 from pkg.cli.progress import Shown, shown
@@ -68,8 +68,8 @@ def _ended(
         if timeout_seconds and clock.monotonic() - began >= timeout_seconds:
             kind = ref.kind.lower()
             raise CliError(
-                f'timed out after {timeout_seconds:.0f} s: {ref.kind} "{name}" goes on; `ark {kind} describe {name}` '
-                "shows how far it is",
+                f'timed out after {timeout_seconds:.0f} s: {ref.kind} "{name}" goes on; '
+                f"`{program.name()} {kind} describe {name}` shows how far it is",
                 failures.TIMED_OUT,
             )
         clock.wait(never, POLL_SECONDS)
@@ -89,6 +89,6 @@ def _hint(phase: str, namespace: str, waited_seconds: float) -> bool:
 
 def _more(kind: str, name: str) -> str:
     return (
-        f"You may check for more information using the commands `ark {kind} describe {name}` "
-        f"and `ark {kind} logs {name}`."
+        f"You may check for more information using the commands `{program.name()} {kind} describe {name}` "
+        f"and `{program.name()} {kind} logs {name}`."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -37,10 +38,8 @@ def forwarded() -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-def ark(
-    api: FakeApi, clock: FakeClock, forwarded: list[tuple[str, int]], capsysbinary: pytest.CaptureFixture[bytes]
-) -> Ark:
-    """Runs a command line; gives exit code, output and errors."""
+def cluster(api: FakeApi, clock: FakeClock, forwarded: list[tuple[str, int]]) -> ClusterFlags:
+    """Flags that lead to the API server in memory."""
 
     @contextlib.contextmanager
     def forward(pod: str, port: int) -> Iterator[tuple[str, int]]:
@@ -50,8 +49,15 @@ def ark(
         namespace = flags.namespace or "heptio-ark"
         return Connection(client=api.client, namespace=namespace, forward=forward, clock=clock)
 
+    return ClusterFlags(connector=connector)
+
+
+@pytest.fixture
+def ark(cluster: ClusterFlags, capsysbinary: pytest.CaptureFixture[bytes]) -> Ark:
+    """Runs a command line; gives exit code, output and errors."""
+
     def call(*arguments: str) -> tuple[int, str, str]:
-        code = run(arguments, ClusterFlags(connector=connector))
+        code = run(arguments, dataclasses.replace(cluster))
         out, err = capsysbinary.readouterr()
         return code, out.decode(), err.decode()
 

@@ -78,6 +78,56 @@ def test_repositories_are_a_table(ark: Ark, api: FakeApi) -> None:
     assert ark("restic", "repo", "get")[1] == ("NAME      STATUS    LAST MAINTENANCE\nshop      Ready     <never>\n")
 
 
+def test_a_wide_table_says_more(ark: Ark, api: FakeApi) -> None:
+    backup(api, "b1", status={"reason": "VolumesMissing", "errors": 2, "volumes": {"expected": 3, "captured": 1}})
+    lines = ark("backup", "get", "-o", "wide")[1].splitlines()
+    assert lines[0].split()[-4:] == ["ERRORS", "WARNINGS", "VOLUMES", "REASON"]
+    assert lines[1].split()[-4:] == ["2", "0", "1/3", "VolumesMissing"]
+
+
+def test_names_are_printed_for_scripts_in_the_order_of_the_table(ark: Ark, api: FakeApi) -> None:
+    for name in ("daily-20260101000000", "daily-20260102000000"):
+        backup(api, name)
+    shown = "backup.ark.heptio.com/daily-20260102000000\nbackup.ark.heptio.com/daily-20260101000000\n"
+    assert ark("backup", "get", "-o", "name") == (0, shown, "")
+
+
+@pytest.mark.parametrize("output", ["table", "wide", "json", "yaml", "name"])
+def test_of_several_names_those_that_exist_are_shown_and_the_others_named(ark: Ark, api: FakeApi, output: str) -> None:
+    backup(api, "b1")
+    code, out, err = ark("get", "backups", "b9", "b1", "-o", output)
+    assert (code, err.count("\n")) == (1, 1)
+    assert 'there is no Backup "b9"' in err
+    assert "b1" in out
+
+
+def test_an_empty_table_says_so_beside_its_headings(ark: Ark) -> None:
+    assert ark("backup", "get")[1:] == (
+        "NAME      STATUS    CREATED   EXPIRES   SELECTOR\n",
+        "no backups in namespace heptio-ark\n",
+    )
+
+
+def test_an_empty_list_is_a_list_for_programs(ark: Ark) -> None:
+    code, out, err = ark("backup", "get", "-o", "json")
+    assert (code, err, json.loads(out)) == (0, "", {"apiVersion": "v1", "kind": "List", "items": []})
+
+
+def test_an_object_with_a_field_of_another_type_is_one_sentence(ark: Ark, api: FakeApi) -> None:
+    backup(api, "b1", status={"errors": "many"})
+    code, _, err = ark("backup", "get")
+    assert code == 1
+    assert "a Backup has a field of another type than Ark knows" in err
+    assert "errors: many\n" in ark("backup", "get", "-o", "yaml")[1]
+
+
+def test_a_backup_to_be_created_can_be_shown_as_a_table(ark: Ark, api: FakeApi) -> None:
+    out = ark("backup", "create", "b1", "--labels", "a=b", "-o", "table", "--show-labels")[1]
+    assert out.splitlines()[0].split() == ["NAME", "STATUS", "CREATED", "EXPIRES", "SELECTOR", "LABELS"]
+    assert out.splitlines()[1].split() == ["b1", "New", "<n/a>", "n/a", "<none>", "a=b"]
+    assert api.count("POST") == 0
+
+
 def test_a_backup_that_is_not_there_is_named(ark: Ark) -> None:
     code, _, err = ark("backup", "describe", "b9")
     assert code == 1
@@ -149,7 +199,9 @@ def test_several_descriptions_are_apart(ark: Ark, api: FakeApi) -> None:
     assert ark("describe", "backups")[1].count("\n\n\nName:") == 1
 
 
-@pytest.mark.parametrize("arguments", [["version"], ["--help"], ["backup", "--help"], ["restic", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["version", "--client-only"], ["--help"], ["backup", "--help"], ["restic", "--help"]]
+)
 def test_what_needs_no_cluster_asks_none(ark: Ark, api: FakeApi, arguments: list[str]) -> None:
     code, out, _ = ark(*arguments)
     assert (code, api.requests) == (0, [])
