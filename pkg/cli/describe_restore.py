@@ -1,10 +1,10 @@
-"""`ark restore describe`: one restore as a page of text, with its warnings and errors from the bucket."""
+"""`ark restore describe`: one restore as a page of text, with its warnings and errors from where they are kept."""
 
 from __future__ import annotations
 
 import msgspec
 
-from pkg.apis.ark import Restore
+from pkg.apis.ark import Restore, RestoreSpec
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import RESTORE_UID_LABEL
 from pkg.apis.reasons import TERMINAL_PHASES
@@ -14,10 +14,12 @@ from pkg.cli.describe import VolumeLine, head, ledger, optional, outcome, scope,
 from pkg.cli.download import downloaded
 from pkg.cli.failures import CliError
 from pkg.cli.page import Page, sorted_pairs
+from pkg.cli.restore_results import kept_file
 from pkg.cli.tables import time_text
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import POD_VOLUME_RESTORES
 from pkg.restore.results import RestoreResult, RestoreResults, decode_results
+from pkg.restore.results_map import RESULTS_KEY
 
 RESULTS_SECONDS = 30.0
 
@@ -28,12 +30,15 @@ def describe_restore(connection: Connection, obj: JsonObject, *, details: bool) 
     page = Page()
     head(page, restore.metadata)
     page.gap()
-    page.pair("Backup", restore.spec.backup_name)
+    page.pair("Backup", restore.backup_name or "<none yet>")
+    if restore.spec.schedule_name:
+        page.pair("Schedule", restore.spec.schedule_name)
     page.gap()
     scope(page, restore.spec)
     page.gap()
     page.pairs("Namespace mappings", sorted_pairs(restore.spec.namespace_mapping))
     page.pair("Restore PVs", optional(restore.spec.restore_pvs, "true", "false"))
+    _options(page, restore.spec)
     page.gap()
     status = restore.status
     outcome(page, status.phase or "New", status.reason, status.message, status.validation_errors)
@@ -48,6 +53,22 @@ def describe_restore(connection: Connection, obj: JsonObject, *, details: bool) 
     return page.text()
 
 
+def _options(page: Page, spec: RestoreSpec) -> None:
+    """What Ark 0.9 did not know; shown where it was asked for."""
+    if spec.storage_class_mapping:
+        page.pairs("Storage class mappings", sorted_pairs(spec.storage_class_mapping))
+    if spec.image_mapping:
+        page.pairs("Image mappings", sorted_pairs(spec.image_mapping))
+    if spec.existing_resource_policy:
+        page.pair("Existing resources", spec.existing_resource_policy)
+    if spec.restore_last:
+        page.pair("Restored last", ", ".join(spec.restore_last))
+    if spec.disable_hooks:
+        page.pair("Hooks", "disabled")
+    elif spec.hooks and spec.hooks.resources:
+        page.pairs("Hooks", [one.name or "<no name>" for one in spec.hooks.resources])
+
+
 def _results(page: Page, connection: Connection, restore: Restore) -> None:
     status = restore.status
     if not status.warnings and not status.errors:
@@ -59,7 +80,7 @@ def _results(page: Page, connection: Connection, restore: Restore) -> None:
         page.pair("Errors", status.errors)
         return
     try:
-        results = _read_results(connection, restore.metadata.name)
+        results = _read_results(connection, restore)
     except (CliError, KubeError, ValueError) as error:
         page.pair("Warnings", f"{status.warnings} <error getting them: {error}>")
         page.pair("Errors", status.errors)
@@ -69,8 +90,10 @@ def _results(page: Page, connection: Connection, restore: Restore) -> None:
     _texts(page, "Errors", results.errors)
 
 
-def _read_results(connection: Connection, name: str) -> RestoreResults:
-    with downloaded(connection, "RestoreResults", name, timeout_seconds=RESULTS_SECONDS) as file:
+def _read_results(connection: Connection, restore: Restore) -> RestoreResults:
+    if restore.status.results_config_map:
+        return decode_results(kept_file(connection, restore, RESULTS_KEY))
+    with downloaded(connection, "RestoreResults", restore.metadata.name, timeout_seconds=RESULTS_SECONDS) as file:
         return decode_results(file.read())
 
 

@@ -10,44 +10,36 @@ import click
 from pkg.apis.ark import Restore
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import TERMINAL_PHASES
+from pkg.cli import program
 from pkg.cli.failures import CliError
-from pkg.cli.flags import ArkCommand, ClusterFlags, Pairs, Seconds, cluster_options, switch
-from pkg.cli.names import complete_backups, named_argument
-from pkg.cli.requests import (
-    created,
-    label_map,
-    list_options,
-    output_option,
-    present,
-    scope_options,
-    scope_spec,
-    wait_options,
-)
+from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, cluster_options, switch
+from pkg.cli.names import named_argument
+from pkg.cli.requests import created, label_map, list_options, output_option, scope_options, wait_options
+from pkg.cli.restore_options import restore_options, restore_spec, source_of, source_options
 
 
 @click.command("create", cls=ArkCommand, help="Create a restore.")
 @click.argument("name", metavar="[RESTORE_NAME]", required=False, default="")
-@click.option("--from-backup", required=True, shell_complete=complete_backups, help="The backup to restore.")
+@source_options
 @scope_options
-@click.option("--namespace-mappings", type=Pairs(":"), default=None, help="src1:dst1,src2:dst2,...")
-@switch("--restore-volumes", help_text="Restore the contents of volumes; yes without it.")
+@restore_options
 @wait_options
 @click.pass_obj
-def create(flags: ClusterFlags, /, name: str, from_backup: str, **options: object) -> int:
+def create(flags: ClusterFlags, /, name: str, **options: object) -> int:
     """Creates a Restore and, on demand, waits for its end."""
     from pkg.cli.reading import read_object
     from pkg.kube.refs import BACKUPS
 
-    if not options["output"]:
-        read_object(flags.connect(), BACKUPS, from_backup)
-    name = name or f"{from_backup}-{datetime.datetime.now():%Y%m%d%H%M%S}"
-    spec: JsonObject = {"backupName": from_backup, **scope_spec(options)}
-    mappings = options["namespace_mappings"]
-    if isinstance(mappings, dict) and mappings:
-        spec["namespaceMapping"] = mappings
-    spec |= present(restorePVs=options["restore_volumes"])
+    backup, schedule = source_of(options)
+    if backup and not options["output"]:
+        read_object(flags.connect(), BACKUPS, backup)
+    name = name or f"{backup or schedule}-{datetime.datetime.now():%Y%m%d%H%M%S}"
+    source: JsonObject = {"backupName": backup} if backup else {"scheduleName": schedule}
+    spec: JsonObject = {**source, **restore_spec(options)}
     obj: JsonObject = {"metadata": {"name": name, "labels": label_map(options)}, "spec": spec}
-    return created(flags, "restore", obj, options, after=f"Run `ark restore describe {name}` for more details.")
+    return created(
+        flags, "restore", obj, options, after=f"Run `{program.name()} restore describe {name}` for more details."
+    )
 
 
 @click.command("get", cls=ArkCommand, help="List restores.")
@@ -88,6 +80,7 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
 
     from pkg.cli.download import stream_text
     from pkg.cli.reading import read_object
+    from pkg.cli.restore_results import kept_log
     from pkg.kube.refs import RESTORES
 
     connection = flags.connect()
@@ -96,6 +89,9 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
         phase = restore.status.phase or "New"
         raise CliError(f'unable to retrieve logs because restore is not complete: "{name}" is {phase}')
     output = sys.stdout.buffer
+    if restore.status.results_config_map:
+        output.write(kept_log(connection, restore))
+        return
     stream_text(connection, "RestoreLog", name, output.write, timeout_seconds=timeout)
 
 

@@ -28,8 +28,8 @@ from pkg.objectstore.layout import backup_keys, restore_keys
 from pkg.restore.captures import Capture, PodVolume
 from pkg.restore.engine import run_restore
 from pkg.restore.fields import objects_at, text_at, texts_at
-from pkg.restore.job import RestoreJob, RestoreOutcome
 from pkg.restore.helper import Helper
+from pkg.restore.job import RestoreJob, RestoreOutcome
 from pkg.restore.podvolumes import with_restic_wait
 from pkg.restore.results import decode_results
 from pkg.testing.access import ClusterAccess
