@@ -196,6 +196,7 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
         repository_id: Its id, pinned when it was first opened; never replaced by itself.
         password_generation: Which key of the password Secret opens it.
         cluster_id: UID of kube-system of the cluster that made it.
+        fast_key_id: Id of the cheap key, by which restic opens it first; empty for none.
         pending_forget: Full ids of snapshots whose backups were deleted; forgotten in batches.
         maintenance: The last five runs, the newest first.
         maintenance_runs: How many runs were recorded; the next Job is named after it.
@@ -212,6 +213,7 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     repository_id: str = msgspec.field(default="", name="repositoryID")
     password_generation: int = 0
     cluster_id: str = msgspec.field(default="", name="clusterID")
+    fast_key_id: str = msgspec.field(default="", name="fastKeyID")
     checked_at: datetime.datetime | None = None
     pending_forget: tuple[str, ...] | None = None
     maintenance: tuple[MaintenanceRun, ...] | None = None

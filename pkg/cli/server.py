@@ -40,21 +40,31 @@ log = structlog.get_logger()
 
 @click.command("server")
 @daemon_options
+@click.option("--fast-key/--no-fast-key", default=True, help="A cheap second key for repositories with our password.")
 @click.option("--plugin-dir", default="/plugins", hidden=True, help="Accepted as in 0.9; there are no plug-ins.")
 def command(
-    log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str, plugin_dir: str
+    log_level: str,
+    log_format: str,
+    metrics_address: str,
+    kubeconfig: str,
+    namespace: str,
+    fast_key: bool,
+    plugin_dir: str,
 ) -> None:
     """Run the Ark server: backups, restores, repositories and downloads."""
     configure_logs(log_level, log_format)
     stop = StopToken()
     install_signals(stop)
     try:
-        sys.exit(run_server(process_settings(namespace, os.environ), metrics_address, kubeconfig, stop))
+        settings = process_settings(namespace, os.environ)
+        sys.exit(run_server(settings, metrics_address, kubeconfig, stop, fast_keys=fast_key))
     except (KubeError, ManagerError, ResticError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str, stop: StopToken) -> int:
+def run_server(
+    settings: ProcessSettings, metrics_address: str, kubeconfig: str, stop: StopToken, *, fast_keys: bool = True
+) -> int:
     """Wires the server and runs it; returns the exit code."""
     gc_policy.apply()
     transport = load_transport(kubeconfig)
@@ -84,15 +94,21 @@ def run_server(settings: ProcessSettings, metrics_address: str, kubeconfig: str,
         runner=runner,
         registry=registry,
         clock=REAL_CLOCK,
+        fast_keys=fast_keys,
         execute=functools.partial(exec_in_pod, transport),
     )
     ServerWiring(manager, client, given).add_all()
     manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
+    _watch_definitions(manager, client)
+    return manager.run(stop)
+
+
+def _watch_definitions(manager: Manager, client: Client) -> None:
+    """The server is not Ready while the cluster's definitions are other ones than those of this version."""
     drifted = drift(client)
     if drifted:
         log.error("Definitions differ", message=drifted)
     manager.health.add_ready_check("definitions", lambda: drifted)
-    return manager.run(stop)
 
 
 def check_cluster(client: Client, namespace: str) -> str:

@@ -85,6 +85,7 @@ class Agent:
             location=settings.location,
             credentials=settings.credentials,
             cache_dir=str(self.scratch_dir / "restic-cache"),
+            key_hint=repository.status.fast_key_id,
         )
 
     def ready_repository(self, name: str, stop: StopToken) -> ResticRepository:

@@ -7,6 +7,7 @@ found is pinned and never replaced: a wiped, moved or foreign repository is NotR
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pkg.apis.reasons import Reason, RepositoryPhase
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.agent import VolumeFailure, read_password
 from pkg.controllers.config import SettingsError
+from pkg.controllers.fast_keys import FastKeys
 from pkg.controllers.repository_password import ensure_password
 from pkg.controllers.status import patch_status, timestamp
 from pkg.controllers.stores import OpenStores, StoreFailure, Stores, store_reason
@@ -52,6 +54,7 @@ class RepositoryFinding:
 
     repository_id: str = ""
     generation: int = 1
+    fast_key_id: str = ""
     reason: str = ""
     message: str = ""
     interrupted: bool = False
@@ -71,6 +74,7 @@ class ResticRepositoryReconciler:
         operations: Operations[RepositoryFinding],
         clock: Clock,
         scratch_dir: Path,
+        fast_keys: FastKeys | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -80,6 +84,7 @@ class ResticRepositoryReconciler:
         self._operations = operations
         self._clock = clock
         self._scratch_dir = scratch_dir
+        self._fast_keys = fast_keys
         self._examined: dict[Key, tuple[str, int]] = {}  # the object and its spec that a key's operation looks at
 
     def reconcile(self, key: Key) -> Result:
@@ -105,7 +110,8 @@ class ResticRepositoryReconciler:
                 return self._look(key, repository)
 
     def _look(self, key: Key, repository: ResticRepository) -> Result:
-        if not needs_a_look(repository, self._clock.now().timestamp()):
+        wants_key = self._fast_keys is not None and self._fast_keys.wanted(repository)
+        if not needs_a_look(repository, self._clock.now().timestamp(), wants_key=wants_key):
             return done() if repository.status.phase == RepositoryPhase.READY else again_in(NOT_READY_RETRY_SECONDS)
         self._examined[key] = _version(repository)
         self._operations.start(key, lambda stop: self._examine(repository, stop))
@@ -126,6 +132,8 @@ class ResticRepositoryReconciler:
         if finding.repository_id:
             change["repositoryID"] = finding.repository_id
             change["passwordGeneration"] = finding.generation
+            if finding.fast_key_id:
+                change["fastKeyID"] = finding.fast_key_id
             if not repository.status.cluster_id:
                 change["clusterID"] = self._stores.cluster_id
         patch_status(self._client, RESTIC_REPOSITORIES, repository, change)
@@ -161,6 +169,7 @@ class ResticRepositoryReconciler:
             location=stores.settings.location,
             credentials=stores.settings.credentials,
             cache_dir=str(self._scratch_dir / "restic-cache"),
+            key_hint=repository.status.fast_key_id,
         )
         try:
             found = open_repository(self._runner, environment, stop)
@@ -170,7 +179,11 @@ class ResticRepositoryReconciler:
                 return RepositoryFinding(reason=Reason.REPOSITORY_MISSING.value, message=refusal)
             found = init_repository(self._runner, environment, stop)
             log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
-        return compare_identity(repository, found, generation)
+        finding = compare_identity(repository, found, generation)
+        if not finding.repository_id or self._fast_keys is None or not self._fast_keys.wanted(repository):
+            return finding
+        fast_key = self._fast_keys.ensure(repository, stores, environment, stop)
+        return dataclasses.replace(finding, fast_key_id=fast_key)
 
     def _password(self, stores: OpenStores, generation: int) -> Password:
         if stores.restore_only:  # what is here was encrypted by somebody else, so a new password opens none of it
@@ -182,11 +195,11 @@ def _version(repository: ResticRepository) -> tuple[str, int]:
     return repository.metadata.uid, repository.metadata.generation
 
 
-def needs_a_look(repository: ResticRepository, now: float) -> bool:
-    """Whether restic must be asked: the phase is not Ready, and was not found so just now."""
+def needs_a_look(repository: ResticRepository, now: float, *, wants_key: bool = False) -> bool:
+    """Whether restic must be asked: the phase is not Ready, and was not found so just now; or it lacks a key."""
     status = repository.status
     if status.phase == RepositoryPhase.READY and status.repository_id:
-        return False
+        return wants_key
     if status.checked_at is None:
         return True
     return now - status.checked_at.timestamp() >= LOOK_INTERVAL_SECONDS

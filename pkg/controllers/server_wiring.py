@@ -25,6 +25,7 @@ from pkg.controllers.deletion_wiring import DeletionWiring
 from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
+from pkg.controllers.fast_keys import FastKeys
 from pkg.controllers.location import LocationFinding, LocationReconciler
 from pkg.controllers.location_record import RecordInCluster
 from pkg.controllers.maintenance_wiring import MaintenanceSurroundings, MaintenanceWiring
@@ -94,6 +95,7 @@ class Surroundings:
     runner: ResticRunner
     registry: CollectorRegistry
     clock: Clock
+    fast_keys: bool
     execute: Execute
 
 
@@ -194,6 +196,7 @@ class ServerWiring:
             operations=operations,
             clock=given.clock,
             scratch_dir=given.scratch_dir,
+            fast_keys=self._fast_keys() if given.fast_keys else None,
         )
         controller = self._manager.controller("restic-repository", reconciler)
         controller.watch(self._repositories)
@@ -206,6 +209,10 @@ class ServerWiring:
             changes=self._changes,
             clock=given.clock,
         )
+
+    def _fast_keys(self) -> FastKeys:
+        given = self._given
+        return FastKeys(client=self._client, namespace=given.namespace, runner=given.runner, clock=given.clock)
 
     def _add_backups(self, repositories: Repositories) -> None:
         given = self._given

@@ -126,6 +126,12 @@ def cat_config(*, no_lock: bool = False, options: tuple[str, ...] = ()) -> Comma
     return Command(verb="cat config", arguments=(verb, "config", *rest), answer_seconds=_OPEN_SECONDS)
 
 
+def key_list(*, options: tuple[str, ...] = ()) -> Command:
+    """Lists the repository's keys, the one that was used among them."""
+    verb, *rest = _start("key", options, no_lock=True)
+    return Command(verb="key list", arguments=(verb, "list", *rest), answer_seconds=_OPEN_SECONDS)
+
+
 def snapshots(*, tags: Mapping[str, str], no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
     """Lists the snapshots that have all these tags."""
     selection = ("--tag", ",".join(_tags(tags))) if tags else ()

@@ -5,6 +5,7 @@ Secrets travel in the child's environment only: argv is world-readable in /proc,
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -63,6 +64,10 @@ class ResticEnvironment:
         if self.key_hint:
             ours["RESTIC_KEY_HINT"] = self.key_hint
         return {**allowed(base), **ours}
+
+    def with_key_hint(self, key_id: str) -> ResticEnvironment:
+        """The same with another key to try first."""
+        return dataclasses.replace(self, key_hint=key_id)
 
     def redacted(self, text: str) -> str:
         """The text without any secret of this environment."""

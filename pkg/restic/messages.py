@@ -114,6 +114,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return next((tag.removeprefix(start) for tag in self.tags or () if tag.startswith(start)), "")
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `key list --json`; `current` marks the one that opened the repository."""
+
+    id: str
+    current: bool = False
+
+
 def decode_line(line: bytes) -> Message | None:
     """The message in a line; None for text, unknown kinds and fields of unexpected type."""
     if not line.startswith(b"{"):

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 NO_PROGRESS_SECONDS = 20 * 60.0
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-_DOCUMENTS = frozenset({"cat config", "snapshots", "prune", "list locks", "cat lock"})
+_DOCUMENTS = frozenset({"cat config", "key list", "snapshots", "prune", "list locks", "cat lock"})
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.001, 0.05
 
 
