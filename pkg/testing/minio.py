@@ -12,11 +12,16 @@ from types import TracebackType
 from typing import Self
 
 from pkg.testing.assets import binary
+from pkg.testing.minio_signing import Account, ask
 from pkg.testing.minio_sts import assume_role
 from pkg.testing.ports import free_port
 from pkg.testing.processes import Process, wait_until
 
 READY_SECONDS = 30
+RETENTION = (
+    "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+    "<Mode>COMPLIANCE</Mode><Days>{days}</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
+)
 PROBE = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)"
 
 
@@ -112,7 +117,20 @@ class Minio:
 
         The server must run; the credentials last for some hours.
         """
-        return assume_role(self.endpoint, self.access_key, self.secret_key, policy).write(path)
+        return assume_role(self._account(), policy).write(path)
+
+    def make_locked_bucket(self, name: str, *, days: int = 1) -> str:
+        """Make a bucket with versions whose objects nobody may remove for some days, and return its name.
+
+        A deletion there hides an object behind a marker, as in a bucket with versioning alone. The server must run.
+        """
+        account = self._account()
+        ask(account, "PUT", f"/{name}", b"", headers={"x-amz-bucket-object-lock-enabled": "true"})
+        ask(account, "PUT", f"/{name}", RETENTION.format(days=days).encode(), query="object-lock")
+        return name
+
+    def _account(self) -> Account:
+        return Account(endpoint=self.endpoint, access_key=self.access_key, secret_key=self.secret_key)
 
     def __enter__(self) -> Self:
         return self.start()
