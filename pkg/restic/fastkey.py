@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -65,13 +66,7 @@ def ensure_fast_key(
         raise FastKeyError(f"the repository has {len(files)} keys already")
     data = _master(files, environment.password).sealed(environment.password, now=now)
     made = hashlib.sha256(data).hexdigest()
-    place = f"{directory}/keys/{made}"
-    _write(store, place, data)
-    try:
-        _prove(made, environment, runner, stop)
-    except FastKeyError:
-        store.delete([place])
-        raise
+    _add(store, f"{directory}/keys/{made}", data, lambda: _prove(made, environment, runner, stop))
     log.info("Cheap key added", repository=environment.repository, key=made)
     return made
 
@@ -110,11 +105,17 @@ def _master(files: dict[str, KeyFile], password: Password) -> MasterKey:
     raise FastKeyError(f"none of the repository's {len(files)} keys is of the password")
 
 
-def _write(store: ObjectStore, key: str, data: bytes) -> None:
+def _add(store: ObjectStore, place: str, data: bytes, prove: Callable[[], None]) -> None:
+    """Writes a key file that stays only if it is proven."""
     try:
-        store.put(key, data, if_none_match=True)
+        store.put(place, data, if_none_match=True)
     except PreconditionFailedError as error:
-        raise FastKeyError(f"{key} exists already") from error
+        raise FastKeyError(f"{place} exists already") from error
+    try:
+        prove()
+    except FastKeyError:
+        store.delete([place])
+        raise
 
 
 def _prove(key_id: str, environment: ResticEnvironment, runner: ResticRunner, stop: StopToken) -> None:
