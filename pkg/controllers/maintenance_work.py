@@ -143,6 +143,7 @@ class MaintenanceWork:
             location=settings.location,
             credentials=settings.credentials,
             cache_dir=str(self.scratch_dir / "restic-cache"),
+            key_hint=status.fast_key_id,
         )
         found = open_repository(self.runner, environment, stop)
         if found != status.repository_id:
