@@ -16,12 +16,13 @@ from pkg.apis.ark import BackupStatus
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import API_VERSION
 from pkg.backup.claim import Claim
-from pkg.backup.errors import BackupInterruptedError
+from pkg.backup.errors import BackupInterruptedError, ClaimLostError
 from pkg.backup.stopping import is_canceled
 from pkg.kube.backoff import Backoff
 from pkg.kube.clock import Clock
 from pkg.kube.stop import StopToken
-from pkg.objectstore.errors import StoreUnreachableError
+from pkg.objectstore.errors import StoreError, StoreUnreachableError
+from pkg.objectstore.layout import BackupKeys
 from pkg.objectstore.store import ObjectStore
 
 ATTEMPTS = 8
@@ -63,6 +64,18 @@ class Committer:
                 self._pause(backoff.next())
             else:
                 return
+
+    def withdraw(self, keys: BackupKeys) -> None:
+        """Takes back what this run wrote for a backup that was never committed, the claim on its name last.
+
+        Explicit keys, under the claim, and nothing where the backup exists; what cannot be removed is logged.
+        """
+        try:
+            self._claim.verify()
+            if self._store.head(keys.metadata) is None:
+                self._store.delete(keys.in_deletion_order[1:])
+        except (ClaimLostError, StoreError) as error:
+            self._log.warning("Files of a deleted backup stay in the bucket", claim=keys.claim, error=str(error))
 
     def _put_once(self, key: str, data: bytes | BinaryIO) -> None:
         self._claim.verify()

@@ -7,16 +7,19 @@ that was committed is not made twice, its status is read from the bucket.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import msgspec
 
 from pkg.apis.ark import BackupStatus, ItemProgress
+from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.capture_run import CaptureRun
 from pkg.backup.claim import Claim, ClaimDocument, take_claim
 from pkg.backup.commit import Committer, metadata_json
 from pkg.backup.errors import (
     BackupCanceledError,
+    BackupGoneError,
     BackupInterruptedError,
     NameTakenError,
     ScratchError,
@@ -31,7 +34,7 @@ from pkg.backup.spool import Spool
 from pkg.backup.stopping import is_canceled, raise_if_interrupted, raise_if_stopped
 from pkg.backup.store_items import write_tarball
 from pkg.kube.backoff import retry_transient
-from pkg.kube.errors import KubeError, ServerError, ThrottledError, TransportError
+from pkg.kube.errors import KubeError, NotFoundError, ServerError, ThrottledError, TransportError
 from pkg.kube.refs import BACKUPS
 from pkg.kube.stop import StopToken
 from pkg.objectstore.catalog import read_metadata
@@ -84,6 +87,13 @@ class _Run:
         except StoreError as error:
             return _ended(self._job, BackupPhase.FAILED, error.reason, str(error))
         committer = Committer(self._job.store, claim, stop=self._stop, clock=self._job.clock, log=self._log)
+        try:
+            return self._attempt(committer)
+        except BackupGoneError:
+            committer.withdraw(self._keys)
+            raise
+
+    def _attempt(self, committer: Committer) -> BackupOutcome:
         try:
             return self._make(committer)
         except BackupCanceledError as error:
@@ -138,6 +148,7 @@ class _Run:
             status = self._final_status(ledger, errors, spool.count, digest)
             status = msgspec.structs.replace(status, frozen_seconds=self._frozen_seconds(run))
             self._log.info("Backup ends", phase=status.phase, reason=status.reason, items=spool.count)
+            self._read_own()
             committer.put(self._keys.tarball, tarball_file)
             committer.put(self._keys.log, self._oplog.compressed())
             committer.put(self._keys.volumes, to_json_gz(ledger))
@@ -158,13 +169,25 @@ class _Run:
             self._log.error("Post hook of an interrupted run failed", error=error)
         return Gathering(self._job, spool, self._stop, self._log).run(discovery)
 
+    def _read_own(self) -> JsonObject:
+        """The Backup as it is now; raises BackupGoneError where it was deleted, also where another has its name."""
+        own = self._job.backup.metadata
+        try:
+            raw = retry_transient(
+                lambda: self._job.client.get_raw(BACKUPS, own.namespace, own.name),
+                stop=StopToken(),  # a cancellation that comes now comes too late
+                clock=self._job.clock,
+            )
+        except NotFoundError as error:
+            raise BackupGoneError("the Backup was deleted") from error
+        metadata = raw.get("metadata")
+        if not isinstance(metadata, dict) or metadata.get("uid") != own.uid:
+            raise BackupGoneError("the Backup was deleted, and another has its name")
+        return raw
+
     def _commit(self, committer: Committer, status: BackupStatus) -> None:
-        namespace, name = self._job.backup.metadata.namespace, self._job.backup.metadata.name
-        calm = StopToken()  # a cancellation that comes now comes too late
-        raw = retry_transient(
-            lambda: self._job.client.get_raw(BACKUPS, namespace, name), stop=calm, clock=self._job.clock
-        )
-        retry_transient(self._job.confirm, stop=calm, clock=self._job.clock)
+        raw = self._read_own()
+        retry_transient(self._job.confirm, stop=StopToken(), clock=self._job.clock)
         committer.put(self._keys.metadata, metadata_json(raw, status))
 
     def _final_status(self, ledger: Ledger, errors: list[str], items: int, digest: str) -> BackupStatus:
@@ -181,6 +204,8 @@ class _Run:
     def _failed(self, committer: Committer, reason: Reason, message: str) -> BackupOutcome:
         """A Failed backup leaves its log in the bucket and nothing that makes it exist."""
         self._log.error("Backup failed", reason=reason.value, error=message)
+        with suppress(KubeError):  # only a Backup that is gone for certain must leave no log
+            self._read_own()
         try:
             committer.put(self._keys.log, self._oplog.compressed())
         except StoreError as error:

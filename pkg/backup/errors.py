@@ -4,6 +4,7 @@ BackupError
 ├── NameTakenError          the bucket holds a backup of that name that is not ours
 ├── ClaimLostError          another process has taken this backup over; nothing more may be written
 ├── BackupInterruptedError  the process is being stopped; the next run starts again
+│   └── BackupGoneError     the Backup was deleted; what this run wrote is taken back
 ├── BackupCanceledError     a person asked the backup to end before it had a tarball
 ├── SpecInvalidError        the spec names what the server does not have
 └── ScratchError            the scratch directory cannot take the spool or the tarball
@@ -26,6 +27,10 @@ class ClaimLostError(BackupError):
 
 class BackupInterruptedError(BackupError):
     """The run was stopped and is to be repeated; it has no outcome."""
+
+
+class BackupGoneError(BackupInterruptedError):
+    """There is no Backup any more that could have an outcome."""
 
 
 class BackupCanceledError(BackupError):

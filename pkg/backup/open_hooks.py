@@ -13,7 +13,7 @@ import msgspec
 
 from pkg.apis.ark import Backup, BackupStatus, OpenHook
 from pkg.apis.meta import JsonObject
-from pkg.backup.errors import BackupInterruptedError, ClaimLostError
+from pkg.backup.errors import BackupGoneError, ClaimLostError
 from pkg.backup.hooks import HookedPod
 from pkg.kube.backoff import retry_on_conflict, retry_transient
 from pkg.kube.client import Client
@@ -39,7 +39,7 @@ class OpenHooks:
         """Writes down that a pod is about to be frozen.
 
         Raises:
-            BackupInterruptedError: the Backup is gone.
+            BackupGoneError: the Backup is gone.
             ClaimLostError: another server works on it.
             KubeError: it cannot be written; nothing may be frozen.
         """
@@ -53,7 +53,7 @@ class OpenHooks:
         try:
             self._change(added, stop)
         except NotFoundError as error:
-            raise BackupInterruptedError("the Backup was deleted") from error
+            raise BackupGoneError("the Backup was deleted") from error
 
     def remove(self, pod_uid: str, frozen_seconds: float) -> None:
         """Writes down that a pod is thawed, and how long it was not; a Backup that is gone needs no record."""

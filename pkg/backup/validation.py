@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from pkg.apis.ark import Backup, BackupSpec
 from pkg.apis.duration import parse_duration
+from pkg.apis.hooks import BackupHooks
 from pkg.apis.label_selector import selector_problems
 from pkg.apis.name_lists import EVERYTHING, list_problems
 from pkg.apis.names import DEFAULT_LOCATION, RESERVED_BACKUP_NAMES
@@ -100,12 +101,39 @@ def _selector_problems(backup: Backup) -> list[str]:
 
 
 def _field_problems(backup: Backup) -> list[str]:
-    problems = []
-    if backup.spec.location not in ("", DEFAULT_LOCATION):
-        problems.append(f'there is no storage location "{backup.spec.location}"')
+    spec, problems = backup.spec, []
+    if spec.location not in ("", DEFAULT_LOCATION):
+        problems.append(f'there is no storage location "{spec.location}"')
+    if spec.snapshot_volumes:
+        problems.append("Server is not configured for PV snapshots")
+    ttl = _seconds(spec.ttl, "ttl", problems)
+    if ttl < 0:
+        problems.append(f'Invalid ttl "{spec.ttl}": it is negative; 0 means never')
+    max_freeze = _seconds(spec.max_freeze, "maxFreeze", problems)
+    if max_freeze < 0 or (spec.max_freeze and not max_freeze and not problems):
+        problems.append(f'Invalid maxFreeze "{spec.max_freeze}": it must be more than 0')
+    return [*problems, *_hook_problems(spec.hooks)]
+
+
+def _seconds(text: str, field: str, problems: list[str]) -> float:
+    """A duration; what is none becomes a problem, and counts as 0."""
     try:
-        if backup.spec.ttl and parse_duration(backup.spec.ttl) < 0:
-            problems.append(f'Invalid ttl "{backup.spec.ttl}": it is negative; 0 means never')
+        return parse_duration(text) if text else 0.0
     except ValueError as error:
-        problems.append(f"Invalid ttl: {error}")
+        problems.append(f"Invalid {field}: {error}")
+        return 0.0
+
+
+def _hook_problems(hooks: BackupHooks | None) -> list[str]:
+    """A hook that the spec gets wrong would leave an application unprotected without anybody seeing it."""
+    problems = []
+    for spec in (hooks.resources if hooks else None) or ():
+        what = f'Invalid hook "{spec.name}"'
+        if spec.label_selector:
+            problems += [f"{what}: label selector: {one}" for one in selector_problems(spec.label_selector)]
+        for hook in (*(spec.pre or ()), *(spec.hooks or ()), *(spec.post or ())):
+            if hook.exec is None or not hook.exec.command:
+                problems.append(f"{what}: it has no command")
+            else:
+                _seconds(hook.exec.timeout, f'timeout of hook "{spec.name}"', problems)
     return problems

@@ -15,7 +15,7 @@ from pkg.apis.meta import Condition, JsonObject
 from pkg.apis.names import IMPORTED_ANNOTATION
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.engine import run_backup
-from pkg.backup.errors import BackupInterruptedError, ClaimLostError
+from pkg.backup.errors import BackupGoneError, BackupInterruptedError, ClaimLostError
 from pkg.backup.hook_runner import Execute
 from pkg.backup.job import BackupJob, VolumeCapturer
 from pkg.backup.takeover import Takeover, Thawed
@@ -167,7 +167,7 @@ class BackupKindOfEngine:
         try:
             live = self._client.get(BACKUPS, obj.metadata.namespace, obj.metadata.name, Backup)
         except NotFoundError as error:
-            raise BackupInterruptedError("the Backup was deleted") from error
+            raise BackupGoneError("the Backup was deleted") from error
         if live.metadata.uid != obj.metadata.uid or live.status.claim != obj.status.claim:
             raise BackupInterruptedError("the Backup is another process's now")
         try:

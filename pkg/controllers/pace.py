@@ -1,4 +1,4 @@
-"""Spaces out writes of progress: what did not change is not written, and what changed is written every few seconds."""
+"""Spaces out writes of progress: what did not change is not written, and what changed is written every ten seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pkg.apis.meta import JsonObject
 from pkg.kube.clock import Clock
 
-INTERVAL_SECONDS = 3.0
+INTERVAL_SECONDS = 10.0
 
 
 class Pace:

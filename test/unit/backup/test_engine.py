@@ -12,13 +12,14 @@ import pytest
 from pkg.apis.ark import Backup
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.engine import run_backup
-from pkg.backup.errors import BackupInterruptedError, ClaimLostError
+from pkg.backup.errors import BackupGoneError, BackupInterruptedError, ClaimLostError
+from pkg.kube import refs
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import ForbiddenError, TransportError
 from pkg.kube.wire import Response
 from pkg.objectstore.errors import BucketMissingError, StoreUnreachableError
 from pkg.objectstore.layout import backup_keys
-from pkg.testing.fakebackup import CLUSTER, BackupWorld, captured
+from pkg.testing.fakebackup import ARK, CLUSTER, BackupWorld, captured
 
 KEYS = backup_keys("nightly")
 SHOP_POD = "resources/pods/namespaces/shop/db-0.json"
@@ -291,3 +292,47 @@ def test_a_confirmation_that_gets_no_answer_is_asked_for_again(world: BackupWorl
 
     world.confirm = confirm
     assert run_backup(world.job(), world.stop).phase is BackupPhase.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "successor", [pytest.param(False, id="it is gone"), pytest.param(True, id="another has its name")]
+)
+def test_a_backup_that_is_deleted_in_progress_leaves_nothing_in_the_bucket(world: BackupWorld, successor: bool) -> None:
+    job = world.job()
+
+    def delete() -> None:
+        world.api.remove(refs.BACKUPS, ARK, "nightly")
+        if successor:
+            world.spec(uid="another")
+
+    world.capturer.on_wait = delete
+    with pytest.raises(BackupGoneError):
+        run_backup(job, world.stop)
+    assert world.store.objects == {}
+
+
+def test_a_backup_that_is_deleted_at_its_commit_leaves_nothing_in_the_bucket(world: BackupWorld) -> None:
+    def confirm() -> None:
+        raise BackupGoneError("the Backup was deleted")
+
+    world.confirm = confirm
+    with pytest.raises(BackupGoneError):
+        run_backup(world.job(), world.stop)
+    assert world.store.objects == {}
+
+
+def test_a_backup_that_is_deleted_and_canceled_leaves_no_log(world: BackupWorld) -> None:
+    job = world.job()
+    world.api.remove(refs.BACKUPS, ARK, "nightly")
+    world.stop.cancel(Reason.CANCELED)
+    with pytest.raises(BackupGoneError):
+        run_backup(job, world.stop)
+    assert world.store.objects == {}
+
+
+def test_what_was_committed_is_never_taken_back(world: BackupWorld) -> None:
+    run_backup(world.job(), world.stop)
+    committed = dict(world.store.objects)
+    world.api.remove(refs.BACKUPS, ARK, "nightly")
+    assert run_backup(world.job(), world.stop).found
+    assert world.store.objects == committed

@@ -84,6 +84,33 @@ def test_a_full_spec_may_be_right() -> None:
         ),
         pytest.param({"ttl": "30d"}, 'Invalid ttl: invalid duration "30d"', id="a ttl that is no duration"),
         pytest.param({"ttl": "-1h"}, 'Invalid ttl "-1h": it is negative; 0 means never', id="a negative ttl"),
+        pytest.param({"maxFreeze": "0s"}, 'Invalid maxFreeze "0s": it must be more than 0', id="no time to freeze"),
+        pytest.param({"maxFreeze": "-1m"}, 'Invalid maxFreeze "-1m"', id="a negative time to freeze"),
+        pytest.param({"maxFreeze": "soon"}, 'Invalid maxFreeze: invalid duration "soon"', id="a freeze of no duration"),
+        pytest.param(
+            {"snapshotVolumes": True}, "Server is not configured for PV snapshots", id="disk snapshots, as in 0.9"
+        ),
+        pytest.param(
+            {"hooks": {"resources": [{"name": "h", "pre": [{"exec": {"container": "c"}}]}]}},
+            'Invalid hook "h": it has no command',
+            id="a hook without a command",
+        ),
+        pytest.param(
+            {"hooks": {"resources": [{"name": "h", "post": [{"exec": {"command": ["x"], "timeout": "1"}}]}]}},
+            'Invalid timeout of hook "h": ',
+            id="a hook with a time limit that is none",
+        ),
+        pytest.param(
+            {
+                "hooks": {
+                    "resources": [
+                        {"name": "h", "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}}
+                    ]
+                }
+            },
+            'Invalid hook "h": label selector: "Near"',
+            id="a hook with a selector that is none",
+        ),
         pytest.param({"location": "other"}, 'there is no storage location "other"', id="another location"),
     ],
 )
