@@ -19,7 +19,7 @@ class BackupSpec(ApiStruct, frozen=True, kw_only=True):
     """What to back up.
 
     Attributes:
-        snapshot_volumes: 0.9's cloud disk snapshots; kept, not acted on.
+        snapshot_volumes: 0.9's cloud disk snapshots, which this Ark does not take; true is refused.
         include_cluster_resources: None means: with all namespaces, or what a namespaced item needs.
         default_volumes_to_restic: Take every volume but the excluded ones, instead of only annotated ones.
         location: The storage location.
