@@ -26,7 +26,7 @@ def shipped(own_cluster: Cluster) -> Iterator[Cluster]:
     crds = str(CONFIG / "crd")
     own_cluster.kubectl("apply", "-f", crds)
     own_cluster.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=30s")
-    own_cluster.kubectl("apply", "-f", str(CONFIG / "common"), "-f", str(CONFIG / "minio"))
+    own_cluster.kubectl("apply", "-k", str(CONFIG / "minio"))  # the demo takes the other way that the README names
     for workload in ("deployment/minio", "deployment/ark", "daemonset/restic"):
         own_cluster.kubectl("rollout", "status", workload, "-n", "heptio-ark", "--timeout=120s", timeout_seconds=130)
     yield own_cluster
