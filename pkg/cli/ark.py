@@ -49,6 +49,16 @@ _KINDS = (
             "describe": "pkg.cli.restore:describe",
         },
     ),
+    _Kind(
+        singular="schedule",
+        plural="schedules",
+        verbs={
+            "create": "pkg.cli.schedule:create",
+            "get": "pkg.cli.schedule:get",
+            "describe": "pkg.cli.schedule:describe",
+            "delete": "pkg.cli.schedule_change:delete",
+        },
+    ),
 )
 
 
@@ -73,10 +83,16 @@ def _of_kind(singular: str, **others: Lazy) -> LazyGroup:
 
 
 get_group, describe_group, create_group = _verb_first("get"), _verb_first("describe"), _verb_first("create")
+delete_group = _verb_first("delete")
 backup_group = _of_kind(
     "backup",
     logs=Lazy("pkg.cli.backup:logs", "Show the log of a backup"),
     download=Lazy("pkg.cli.backup_download:command", "Download the objects of a backup"),
+)
+schedule_group = _of_kind(
+    "schedule",
+    pause=Lazy("pkg.cli.schedule_change:pause", "Make no backups for a while"),
+    unpause=Lazy("pkg.cli.schedule_change:unpause", "Make backups again"),
 )
 plugin_group = LazyGroup(
     "plugin",
@@ -105,9 +121,11 @@ command = LazyGroup(
     {
         "backup": Lazy("pkg.cli.ark:backup_group", "Work with backups"),
         "restore": Lazy("pkg.cli.restore:command", "Work with restores"),
+        "schedule": Lazy("pkg.cli.ark:schedule_group", "Work with schedules"),
         "create": Lazy("pkg.cli.ark:create_group", "Create a backup, restore or schedule"),
         "get": Lazy("pkg.cli.ark:get_group", "List backups, restores or schedules"),
         "describe": Lazy("pkg.cli.ark:describe_group", "Describe backups, restores or schedules"),
+        "delete": Lazy("pkg.cli.ark:delete_group", "Delete backups, restores or schedules"),
         "adopt": Lazy("pkg.cli.adopt:command", "Make another cluster's backups in the bucket this cluster's own"),
         "recovery-kit": Lazy("pkg.cli.recovery_kit:command", "Save what opens the volumes of a cluster that is gone"),
         "restic": Lazy("pkg.cli.restic:command", "Work with restic: repositories, and the node agent"),

@@ -10,10 +10,10 @@ from pkg.apis.ark import Backup
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import TERMINAL_PHASES
 from pkg.cli import program
-from pkg.cli.backup_options import backup_options, backup_spec, kept_text
+from pkg.cli.backup_options import backup_options, backup_spec, kept_text, schedule_template
 from pkg.cli.failures import CliError
 from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, switch
-from pkg.cli.names import named_argument
+from pkg.cli.names import complete_schedules, named_argument
 from pkg.cli.requests import (
     created,
     label_map,
@@ -25,13 +25,19 @@ from pkg.cli.requests import (
 
 @click.command("create", cls=ArkCommand, help="Create a backup.")
 @click.argument("name")
+@click.option("--from-schedule", default="", shell_complete=complete_schedules, help="Make one of a schedule's now.")
 @backup_options
 @wait_options
-@click.pass_obj
-def create(flags: ClusterFlags, /, name: str, **options: object) -> int:
+@click.pass_context
+def create(context: click.Context, /, name: str, from_schedule: str, **options: object) -> int:
     """Creates a Backup and, on demand, waits for its end."""
-    spec = backup_spec(options)
-    obj: JsonObject = {"metadata": {"name": name, "labels": label_map(options)}, "spec": spec}
+    flags, labels = context.ensure_object(ClusterFlags), label_map(options)
+    if from_schedule:
+        spec, own = schedule_template(context, flags, from_schedule)
+        labels |= own
+    else:
+        spec = backup_spec(options)
+    obj: JsonObject = {"metadata": {"name": name, "labels": labels}, "spec": spec}
     hint = f"Run `{program.name()} backup describe {name}` for more details."
     return created(flags, "backup", obj, options, after=f"{kept_text(spec)}\n{hint}")
 

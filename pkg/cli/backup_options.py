@@ -41,9 +41,7 @@ def backup_options(function: F) -> F:
             help="How long it is kept; 0 for ever.",
         ),
         scope_options,
-        switch(
-            "--snapshot-volumes", help_text="Cloud disk snapshots (Ark 0.9): there are none, and true is refused."
-        ),
+        switch("--snapshot-volumes", help_text="Cloud disk snapshots (Ark 0.9): there are none, and true is refused."),
         switch("--default-volumes-to-restic", help_text="Take every pod volume, not only the annotated ones."),
         switch("--tolerate-unread-files", default=False, help_text="Files that cannot be read only warn."),
         click.option(

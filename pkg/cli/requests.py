@@ -29,9 +29,7 @@ def scope_options(function: F) -> F:
         click.option("--exclude-namespaces", type=CommaList(), default="", help="Namespaces to leave out."),
         click.option("--include-resources", type=CommaList(), default="", help="Resources; all without it."),
         click.option("--exclude-resources", type=CommaList(), default="", help="Resources to leave out."),
-        click.option(
-            "-l", "--selector", default="", callback=_checked_selector, help="Only objects with these labels."
-        ),
+        click.option("-l", "--selector", default="", callback=checked_selector, help="Only objects with these labels."),
         click.option("--labels", type=Pairs(), default=None, callback=_pairs, help="Labels of the new object."),
         switch("--include-cluster-resources", help_text="Cluster-scoped objects; what is needed without it."),
     )
@@ -62,9 +60,7 @@ def list_options(function: F) -> F:
     """The flags that say which objects to show."""
     options = (
         click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names),
-        click.option(
-            "-l", "--selector", default="", callback=_checked_selector, help="Only objects with these labels."
-        ),
+        click.option("-l", "--selector", default="", callback=checked_selector, help="Only objects with these labels."),
     )
     return _apply(function, options)
 
@@ -166,7 +162,8 @@ def _apply(function: F, options: tuple[Callable[[F], F], ...]) -> F:
     return function
 
 
-def _checked_selector(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def checked_selector(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The text of a selector, refused as a usage error where it is none: for `callback` of an option."""
     try:
         parse_selector(value)
     except ValueError as error:

@@ -19,17 +19,6 @@ from pkg.cli.tables import BACKUP_LISTING, REPOSITORY_LISTING, RESTORE_LISTING, 
 
 # Path of a command, and why it is not there yet.
 PENDING: dict[str, str] = {
-    "schedule create": "schedules",
-    "schedule get": "schedules",
-    "schedule describe": "schedules",
-    "schedule delete": "schedules",
-    "create schedule": "schedules",
-    "get schedules": "schedules",
-    "get schedule": "schedules",
-    "describe schedules": "schedules",
-    "describe schedule": "schedules",
-    "delete schedules": "schedules",
-    "delete schedule": "schedules",
     "backup delete": "deletion",
     "restore delete": "deletion",
     "delete backups": "deletion",
