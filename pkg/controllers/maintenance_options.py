@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pkg.apis.meta import Json, JsonObject, Object
+from pkg.apis.meta import JsonObject, Object
 from pkg.apis.names import MAINTENANCE_CONFIG_LABEL
 from pkg.controllers.maintenance_job import JobOptions
 from pkg.controllers.maintenance_memory import parse_quantity
@@ -62,10 +62,14 @@ def parse_options(data: Mapping[str, str]) -> JobOptions:
         memory_request=data.get("memRequest", defaults.memory_request),
         cpu_limit=data.get("cpuLimit", defaults.cpu_limit),
         memory_limit=data.get("memLimit", defaults.memory_limit),
-        node_selector=_json(data, "nodeSelector", dict[str, str]) or {},
-        tolerations=_json(data, "tolerations", list[JsonObject]) or (),
-        affinity=_json(data, "affinity", dict[str, Json]) or {},
+        node_selector={name: str(value) for name, value in _mapping(data, "nodeSelector").items()},
+        tolerations=_json(data, "tolerations", list) or (),
+        affinity=_mapping(data, "affinity"),
     )
+
+
+def _mapping(data: Mapping[str, str], key: str) -> JsonObject:
+    return _json(data, key, dict) or {}
 
 
 def _json(data: Mapping[str, str], key: str, kind: type[T]) -> T | None:
