@@ -23,7 +23,7 @@ from pkg.testing.application import Application
 from pkg.testing.installation import NAMESPACE, Installation
 from pkg.testing.processes import wait_until
 
-FAILED, PARTIALLY_FAILED = 1, 2
+FAILED, PARTIALLY_FAILED, FAILED_VALIDATION = 1, 2, 3
 OTHER_CLUSTER = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 
 
@@ -168,10 +168,33 @@ def cluster_id(installation: Installation) -> str:
     return installation.access.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
 
 
-def test_another_clusters_prefix_is_refused_with_both_identities(installation: Installation, fresh_prefix: str) -> None:
+def test_another_clusters_prefix_is_only_restored_from(installation: Installation, fresh_prefix: str) -> None:
     store = store_of(installation, fresh_prefix)
     store.put(CLUSTER_KEY, json.dumps({"clusterID": OTHER_CLUSTER}).encode())
     use_prefix(installation, fresh_prefix)
+    name, code, output = back_up(installation, "--include-namespaces", "default")
+    assert code == FAILED_VALIDATION
+    status = status_of(installation, "backup", name)
+    assert status["reason"] == "RestoreOnly"
+    for text in (OTHER_CLUSTER, cluster_id(installation)):
+        assert text in str(status["message"])
+        assert text in output
+    assert keys(store) == {CLUSTER_KEY}
+    assert read_cluster(store) == OTHER_CLUSTER
+
+
+def test_a_second_writer_on_a_prefix_is_refused_with_both_identities(
+    installation: Installation, fresh_prefix: str
+) -> None:
+    use_prefix(installation, fresh_prefix)
+    store = store_of(installation, fresh_prefix)
+    wait_until(
+        lambda: back_up(installation, "--include-namespaces", "default")[1] == 0 and read_cluster(store),
+        timeout_seconds=60,
+        what="a backup below the new prefix",
+    )
+    store.put(CLUSTER_KEY, json.dumps({"clusterID": OTHER_CLUSTER}).encode())
+    before = keys(store)
     name, code, output = back_up(installation, "--include-namespaces", "default")
     assert code == FAILED
     status = status_of(installation, "backup", name)
@@ -179,8 +202,7 @@ def test_another_clusters_prefix_is_refused_with_both_identities(installation: I
     for text in (OTHER_CLUSTER, cluster_id(installation)):
         assert text in str(status["message"])
         assert text in output
-    assert keys(store) == {CLUSTER_KEY}
-    assert read_cluster(store) == OTHER_CLUSTER
+    assert keys(store) == before
 
 
 @pytest.fixture
