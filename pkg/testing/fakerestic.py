@@ -10,7 +10,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from pkg.restic.finished import Ended, Finished
 from pkg.restic.messages import ExitError, Initialized, Message, Snapshot, Status, Summary, Version
 
 VERSION = "0.19.1"
+PRUNED = b"to repack:             0 blobs / 0 B\ntotal prune:           5 blobs / 2.862 MiB\ndone\n"
 
 
 @dataclass(slots=True)
@@ -103,6 +104,16 @@ class FakeRestic:
                 return self._done(command, environment, document={"version": 2, "id": repository.id})
             case "snapshots":
                 return self._snapshots(command, environment, repository)
+            case "forget":
+                gone = set(command.arguments[1:])
+                repository.snapshots[:] = [fake for fake in repository.snapshots if fake.snapshot.id not in gone]
+                return self._done(command, environment)
+            case "prune":
+                return replace(self._done(command, environment), stdout=PRUNED)
+            case "check":
+                return self._done(command, environment, message=Summary())
+            case "list locks" | "cat lock":
+                return self._done(command, environment)
             case "backup":
                 return self._backup(command, environment, repository, on_message)
             case _:

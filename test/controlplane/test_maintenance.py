@@ -50,7 +50,7 @@ def restic(installation: Installation, namespace: str, *words: str) -> str:
         "RESTIC_PASSWORD": base64.b64decode(secret["repository-password"]).decode(),
         "RESTIC_REPOSITORY": str(repository["resticIdentifier"]),
     }
-    command = [binary("restic"), "--no-cache", "--no-lock", "-o", "s3.bucket-lookup=path", *words]
+    command = [str(binary("restic")), "--no-cache", "--no-lock", "-o", "s3.bucket-lookup=path", *words]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
 

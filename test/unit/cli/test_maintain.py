@@ -21,7 +21,9 @@ def repository(api: FakeApi) -> None:
 
 
 def annotation(api: FakeApi) -> str:
-    metadata = api.get(refs.RESTIC_REPOSITORIES, "heptio-ark", "shop")["metadata"]
+    found = api.get(refs.RESTIC_REPOSITORIES, "heptio-ark", "shop")
+    assert found is not None
+    metadata = found["metadata"]
     assert isinstance(metadata, dict)
     annotations = metadata["annotations"]
     assert isinstance(annotations, dict)
