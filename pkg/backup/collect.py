@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog.typing
 
+from pkg.backup.bindings import BINDINGS, ROLES
 from pkg.backup.item import Head, read_head, with_kind
 from pkg.backup.pages import PageReader
 from pkg.backup.selection import ListRequest, Scope
@@ -28,7 +29,8 @@ from pkg.kube.stop import StopToken
 
 MAX_LISTINGS = 5
 
-_NEEDED_BY_OTHERS = (PVCS, PVS)
+# Other objects bring these along, also where the backup's own lists have them already.
+_NEEDED_BY_OTHERS = frozenset({PVCS.group_resource, PVS.group_resource, BINDINGS, ROLES})
 
 OnItem = Callable[[Item], None]
 
@@ -117,7 +119,7 @@ class Collector:
             uids.add(meta.uid)
         item = Item(ref=ref, namespace=meta.namespace, name=meta.name, body=with_kind(ref, head, body))
         self.spool.append(item)
-        if ref in _NEEDED_BY_OTHERS:
+        if ref.group_resource in _NEEDED_BY_OTHERS:
             self._seen.add((ref, meta.namespace, meta.name))
         if meta.namespace:
             self.used_namespaces.add(meta.namespace)

@@ -116,12 +116,13 @@ class Gathering:
     def _add_roles(self, collector: Collector, scope: Scope, discovery: Discovery, listed: Set[str]) -> None:
         """0.9's item action of service accounts: the cluster roles that are bound to them, and the bindings."""
         bindings, roles = discovery.resolve(BINDINGS), discovery.resolve(ROLES)
-        if bindings is None or roles is None or BINDINGS in listed or not self._survey.accounts:
+        whole = {BINDINGS, ROLES} <= listed and scope.selector is None
+        if bindings is None or roles is None or whole or not self._survey.accounts:
             return
         if scope.cluster_resources is False or not scope.takes_resource(bindings.ref):
             return
         try:
-            found = self._bound_roles(bindings.ref)
+            found = retry_transient(lambda: self._bound_roles(bindings.ref), stop=self._stop, clock=self._job.clock)
         except (KubeError, msgspec.DecodeError) as error:
             self.errors.append(f"{BINDINGS}: {error}")
             return

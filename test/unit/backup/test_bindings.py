@@ -42,7 +42,7 @@ def test_whom_a_binding_is_for(subjects: object, found: bool) -> None:
 def world(tmp_path: Path) -> BackupWorld:
     made = BackupWorld(tmp_path, (CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS))
     made.namespace("shop")
-    made.api.add(refs.SERVICE_ACCOUNTS, {"metadata": {"name": "web", "namespace": "shop"}})
+    made.api.add(refs.SERVICE_ACCOUNTS, {"metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}}})
     for name in ("reader", "writer"):
         made.api.add(CLUSTER_ROLES, {"metadata": {"name": name}})
     bindings = {"web-reads": ("reader", "shop"), "other-writes": ("writer", "blog")}
@@ -63,6 +63,9 @@ def world(tmp_path: Path) -> BackupWorld:
     [
         pytest.param({"includedNamespaces": ["shop"]}, {"reader", "web-reads"}, id="a namespace brings its accounts'"),
         pytest.param({}, {"reader", "web-reads", "writer", "other-writes"}, id="everything brings all"),
+        pytest.param(
+            {"labelSelector": {"matchLabels": {"app": "web"}}}, {"reader", "web-reads"}, id="whatever their own labels"
+        ),
         pytest.param({"includedNamespaces": ["shop"], "includeClusterResources": False}, set(), id="refused"),
         pytest.param({"includedResources": ["serviceaccounts"]}, set(), id="filtered"),
     ],
