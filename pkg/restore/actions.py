@@ -126,5 +126,6 @@ ACTIONS = (
     *(Action(name="images follow", resource=resource, change=map_images) for resource in POD_SPECS),
     Action(name="no token of the old cluster", resource="secrets", change=_drop_token_data),
     Action(name="subjects follow", resource="rolebindings.rbac.authorization.k8s.io", change=_map_subjects),
+    Action(name="subjects follow", resource="clusterrolebindings.rbac.authorization.k8s.io", change=_map_subjects),
     Action(name="schedules are paused", resource=f"schedules.{GROUP}", change=_pause_schedule),
 )

@@ -111,8 +111,8 @@ class _Reading:
         chosen = dict(SECURITY)
         if text := self.text("secCtx"):
             try:
-                chosen = msgspec.convert(yaml.safe_load(text), dict[str, Json])
-            except (yaml.YAMLError, msgspec.ValidationError) as error:
+                chosen = msgspec.json.decode(msgspec.json.encode(yaml.safe_load(text)), type=dict)
+            except (yaml.YAMLError, msgspec.MsgspecError, TypeError) as error:
                 self.problems.append(f"secCtx is no security context: {error}")
         for key, name in (("secCtxRunAsUser", "runAsUser"), ("secCtxRunAsGroup", "runAsGroup")):
             text = self.text(key)

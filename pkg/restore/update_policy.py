@@ -45,8 +45,11 @@ class UpdatePolicy:
             return self._of_namespace(entry, target)
         if _BOOTSTRAPPING in texts_at(obj, "metadata", "labels") or entry.name.startswith("system:"):
             return "the cluster keeps it itself"
-        if any(text_at(subject, "namespace") == self.ark_namespace for subject in objects_at(obj, "subjects")):
+        subjects = objects_at(obj, "subjects")
+        if any(text_at(subject, "namespace") == self.ark_namespace for subject in subjects):
             return "it gives Ark its own rights"
+        if subjects and self.named_targets:
+            return "the Restore maps namespaces, and those who have these rights now would lose them"
         return ""
 
     def _of_namespace(self, entry: Entry, target: str) -> str:

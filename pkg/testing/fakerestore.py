@@ -139,6 +139,7 @@ class RestoreWorld:
         self.agents.on_wait = self.behave
         self.commands: list[tuple[str, str, tuple[str, ...]]] = []
         self.command_ends: list[KubeError | int] = []
+        self.on_command: Callable[[], None] = lambda: None
 
     def execute(
         self,
@@ -151,6 +152,7 @@ class RestoreWorld:
         stop: StopToken,
     ) -> FakeAnswer:
         """Takes a hook; it ends as `command_ends` says, well without."""
+        self.on_command()
         self.commands.append((f"{namespace}/{pod}", container, command))
         end = self.command_ends.pop(0) if self.command_ends else 0
         if isinstance(end, KubeError):

@@ -134,9 +134,10 @@ class FakeState:
             patch = asked.content
         before = self._existing(asked)
         wanted = patch.get("metadata")
-        version = wanted.get("resourceVersion") if isinstance(wanted, dict) else None
-        if version and version != metadata_of(before)["resourceVersion"]:
-            raise _modified(asked)
+        for field in ("uid", "resourceVersion"):
+            expected = wanted.get(field) if isinstance(wanted, dict) else None
+            if expected and expected != metadata_of(before)[field]:
+                raise _modified(asked)
         return self._update(asked, before, patch)
 
     def _applied_patch(self, asked: Request) -> JsonObject:
