@@ -229,3 +229,8 @@ class ResticRepository(Object, frozen=True, kw_only=True):
 
     spec: ResticRepositorySpec = ResticRepositorySpec()
     status: ResticRepositoryStatus = ResticRepositoryStatus()
+
+    @property
+    def volume_namespace(self) -> str:
+        """The namespace whose volumes it holds; an object of 0.9 only has it for its name."""
+        return self.spec.volume_namespace or self.metadata.name

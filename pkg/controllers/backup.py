@@ -116,7 +116,8 @@ class BackupKindOfEngine:
             stores = self._stores.owned()
             outcome = run_backup(self._job(obj, stores, thawed), stop)
         except (StoreFailure, SettingsError) as error:
-            return EngineOutcome(status=self._failed(error.reason, error.message))
+            first = obj.status.attempts <= 1  # nothing was written then
+            return EngineOutcome(status=self._failed(error.reason, error.message, refused=first))
         except (BackupInterruptedError, ClaimLostError) as error:
             log.warning("Backup interrupted, it will go on", key=obj.metadata.key, error=str(error))
             return EngineOutcome(status=None)
@@ -181,8 +182,9 @@ class BackupKindOfEngine:
         except KubeError as error:
             log.debug("Progress not written", key=obj.metadata.key, error=str(error))
 
-    def _failed(self, reason: Reason, message: str) -> JsonObject:
-        refused = reason is Reason.RESTORE_ONLY  # found out only by looking at the bucket, and nothing was written
+    def _failed(self, reason: Reason, message: str, *, refused: bool) -> JsonObject:
+        """The end of a backup that was not made; a refusal that only a look at the bucket told is one all the same."""
+        refused = refused and reason is Reason.RESTORE_ONLY
         return {
             "phase": (BackupPhase.FAILED_VALIDATION if refused else BackupPhase.FAILED).value,
             "reason": reason.value,

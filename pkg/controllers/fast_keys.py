@@ -51,7 +51,7 @@ class FastKeys:
             CancelledError: the token was cancelled.
         """
         self._tried.add(repository.metadata.uid)
-        directory = repository.spec.volume_namespace or repository.metadata.name
+        directory = repository.volume_namespace
         if stores.restore_only or not repository.spec.restic_identifier.endswith(f"/{directory}"):
             return ""
         try:

@@ -299,7 +299,7 @@ class MaintenanceReconciler:
             now=self._now(),
             in_use=is_in_use(repository, inside),
             jobs_running=len(others),
-            next_backup=next_backup_of(repository.spec.volume_namespace, self._caches.schedules.list(namespace)),
+            next_backup=next_backup_of(repository.volume_namespace, self._caches.schedules.list(namespace)),
             requested=requested,
         )
 

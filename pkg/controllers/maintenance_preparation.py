@@ -77,7 +77,7 @@ class Preparer:
         stores = self.stores.owned()
         in_place(repository, stores.settings.location)
         options = read_options(self.client, self.namespace)
-        needed = predicted_bytes(index_bytes(stores.restic, repository.spec.volume_namespace))
+        needed = predicted_bytes(index_bytes(stores.restic, repository.volume_namespace))
         problem = too_low(options.memory_limit, needed)
         if problem is not None:
             return Preparation(reason=Reason.MEMORY_LIMIT_TOO_LOW.value, message=problem)

@@ -157,7 +157,7 @@ class MaintenanceWork:
     def _forget(self, repository: ResticRepository, environment: ResticEnvironment, stop: StopToken) -> VerbResult:
         queue = repository.status.pending_forget or ()
         snapshots = list_snapshots(self.runner, environment, stop)
-        plan = plan_forget(queue, snapshots, repository.spec.volume_namespace)
+        plan = plan_forget(queue, snapshots, repository.volume_namespace)
         still_there: list[str] = []
         if plan.forget:
             wanted = sorted(set(plan.forget.values()))

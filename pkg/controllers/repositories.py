@@ -111,7 +111,7 @@ def in_place(repository: ResticRepository, location: StorageLocation) -> ResticR
     The objects would lie in one place and the volumes in another, and the backup would be lost with either.
     """
     name, found = repository.metadata.name, repository.spec.restic_identifier
-    expected = location.restic_identifier(repository.spec.volume_namespace)
+    expected = location.restic_identifier(repository.volume_namespace)
     if found != expected:
         raise VolumeFailure(
             Reason.REPOSITORY_NOT_READY,
