@@ -63,14 +63,14 @@ def test_a_backup_by_label_can_be_restored(installation: Installation, workload:
     assert workload.shell(two, "other", "cat me") == "two\n"
 
 
-def test_a_claim_that_the_filters_leave_out_is_filled_with_a_warning(
+def test_a_claim_that_the_filters_leave_out_is_not_filled_and_that_is_said(
     installation: Installation, workload: Workload
 ) -> None:
     backup = back_up(installation, workload)
     delete_pod(workload, "one")
     name, code = restore(installation, backup, "--exclude-resources", "persistentvolumeclaims", "--selector", "app=one")
     assert code == 0
-    warning = f"PersistentVolumeClaim {workload.namespace}/data existed before this restore and is filled"
+    warning = f"pods {workload.namespace}/one: volume data is not restored: the Restore leaves out claims or volumes"
     assert warning in installation.ark("restore", "describe", name).stdout
 
 

@@ -113,6 +113,8 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(ark: Ark, api: FakeApi) 
         pytest.param(["backup", "create", "b1", "--wait=perhaps"], id="a boolean that is none"),
         pytest.param(["backup", "get", "-o", "xml"], id="an unknown output format"),
         pytest.param(["restore", "create"], id="no backup to restore"),
+        pytest.param(["restore", "create", "--from-backup", "a", "--from-schedule", "b"], id="two sources"),
+        pytest.param(["restore", "create", "--from-backup", "a", "--existing-resource-policy", "x"], id="no policy"),
         pytest.param(["nonsense"], id="an unknown command"),
     ],
 )
@@ -191,6 +193,23 @@ def test_a_restore_with_its_flags(ark: Ark, api: FakeApi) -> None:
         "includedNamespaces": ["a", "c"],
         "namespaceMapping": {"a": "b", "c": "d"},
         "restorePVs": False,
+    }
+
+
+def test_a_restore_with_the_flags_that_0_9_did_not_have(ark: Ark, api: FakeApi) -> None:
+    flags = ["--storage-class-mappings", "gp2:fast", "--image-mappings", "old:5000/=new:5000/", "--disable-hooks"]
+    flags += ["--existing-resource-policy", "update", "--restore-last", "deployments,widgets"]
+    assert ark("restore", "create", "r1", "--from-schedule", "daily", *flags)[0] == 0
+    found = api.get(refs.RESTORES, "heptio-ark", "r1")
+    assert found is not None
+    assert found["spec"] == {
+        "scheduleName": "daily",
+        "includedNamespaces": ["*"],
+        "storageClassMapping": {"gp2": "fast"},
+        "imageMapping": {"old:5000/": "new:5000/"},
+        "existingResourcePolicy": "update",
+        "restoreLast": ["deployments", "widgets"],
+        "disableHooks": True,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import http.server
 import threading
@@ -188,6 +189,24 @@ def test_a_restores_description_shows_its_results(
         in out
     )
     assert "Errors:  <none>\n" in out
+
+
+def test_results_and_log_that_the_bucket_must_not_hold_come_from_their_config_map(ark: Ark, api: FakeApi) -> None:
+    errors = RestoreResult(cluster=("no such class",))
+    files = {"results.gz": encode_results(RestoreResults(errors=errors)), "log.gz": gzip.compress(b"the log\n")}
+    kept: JsonObject = {name: base64.b64encode(data).decode() for name, data in files.items()}
+    api.add(refs.CONFIG_MAPS, {"metadata": {"name": "kept", "namespace": "heptio-ark"}, "binaryData": kept})
+    status: JsonObject = {"phase": "PartiallyFailed", "errors": 1, "resultsConfigMap": "kept", "backupName": "daily-1"}
+    spec: JsonObject = {"scheduleName": "daily", "restoreLast": ["widgets"], "existingResourcePolicy": "update"}
+    api.add(refs.RESTORES, {"metadata": {"name": "r1", "namespace": "heptio-ark"}, "spec": spec, "status": status})
+    code, out, _ = ark("restore", "describe", "r1")
+    assert code == 0
+    for line in ("Errors:\n", "no such class", "daily-1", "Restored last:", "Existing resources:"):
+        assert line in out
+    assert ark("restore", "logs", "r1")[1] == "the log\n"
+    api.remove(refs.CONFIG_MAPS, "heptio-ark", "kept")
+    code, _, err = ark("restore", "logs", "r1")
+    assert (code, "is gone" in err) == (1, True)
 
 
 def test_a_description_is_shown_even_without_its_results(ark: Ark, api: FakeApi) -> None:
