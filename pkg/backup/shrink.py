@@ -13,10 +13,7 @@ import msgspec
 from pkg.apis.meta import Condition
 from pkg.apis.reasons import Reason
 from pkg.backup.parents import Parent
-from pkg.volumes.ledger import EntryState, LedgerEntry
-
-SMALLEST_PARENT_BYTES = 1 << 30
-SUSPICIOUS_RATIO = 0.1
+from pkg.volumes.ledger import EntryState, LedgerEntry, shrank
 
 
 def flagged(entry: LedgerEntry, parent: Parent) -> LedgerEntry:
@@ -32,12 +29,6 @@ def flagged(entry: LedgerEntry, parent: Parent) -> LedgerEntry:
         reason=entry.reason or Reason.SUSPICIOUS_SHRINK.value,
         message=f"{entry.message}; {text}" if entry.reason else text,
     )
-
-
-def shrank(entry: LedgerEntry) -> bool:
-    """Whether a volume fell below a tenth of what was more than one GiB."""
-    large = entry.parent_bytes > SMALLEST_PARENT_BYTES
-    return entry.state is EntryState.CAPTURED and large and entry.bytes < SUSPICIOUS_RATIO * entry.parent_bytes
 
 
 def with_condition(

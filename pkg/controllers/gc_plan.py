@@ -177,8 +177,13 @@ def _shrunk(backup: Backup, view: GcView) -> GcDecision | None:
 def suspicious_parents(backup: Backup, view: GcView) -> set[str]:
     """Names of the backups that have the captures before a suspicious shrinking; empty where there was none."""
     entries = backup.status.volumes.entries if backup.status.volumes else None
-    named = {one.parent_backup for one in entries or () if one.reason == Reason.SUSPICIOUS_SHRINK}
+    named = {one.parent_backup for one in entries or () if is_shrunk(one)}
     return {name or _previous(backup, view) for name in named}
+
+
+def is_shrunk(entry: VolumeEntry) -> bool:
+    """Whether a volume shrank; where it also lacks files that is its reason, and only the earlier backup is named."""
+    return entry.reason == Reason.SUSPICIOUS_SHRINK or bool(entry.parent_backup)
 
 
 def _previous(backup: Backup, view: GcView) -> str:

@@ -22,6 +22,8 @@ from pkg.volumes.errors import VolumeListError
 
 FORMAT_VERSION = 1
 STATUS_ENTRIES = 100
+SMALLEST_PARENT_BYTES = 1 << 30
+SUSPICIOUS_RATIO = 0.1
 
 
 class EntryState(StrEnum):
@@ -114,6 +116,12 @@ def effect_of(entry: LedgerEntry, *, tolerate_unread: bool = False) -> Effect | 
     )
 
 
+def shrank(entry: LedgerEntry) -> bool:
+    """Whether a volume fell below a tenth of what was more than one GiB, also where its reason is another one."""
+    large = entry.parent_bytes > SMALLEST_PARENT_BYTES
+    return entry.state is EntryState.CAPTURED and large and entry.bytes < SUSPICIOUS_RATIO * entry.parent_bytes
+
+
 def counts(ledger: Ledger, *, tolerate_unread: bool = False) -> VolumeCounts:
     """The ledger in numbers, and its first entries, the failed ones first.
 
@@ -189,5 +197,5 @@ def _status_entry(entry: LedgerEntry) -> VolumeEntry:
         message=entry.message,
         snapshot_id=entry.snapshot_id,
         excludes=entry.excludes,
-        parent_backup=entry.parent_backup if entry.reason == Reason.SUSPICIOUS_SHRINK else "",
+        parent_backup=entry.parent_backup if shrank(entry) else "",
     )

@@ -178,7 +178,9 @@ ELSEWHERE = {
     "30 all volumes without naming them": (
         "unit/volumes/test_selection.py::test_by_default_each_volume_is_captured_or_has_its_reason"
     ),
-    "31 the exit status counts": "unit/restic/test_classify.py::test_the_exit_code_decides_and_words_only_name_a_reason",
+    "31 the exit status counts": (
+        "unit/restic/test_classify.py::test_the_exit_code_decides_and_words_only_name_a_reason"
+    ),
     "33 a pod that does not run is not waited for": "unit/volumes/test_selection.py::test_a_pod_that_does_not_run",
     "34 a volume that nothing mounts has no directory": (
         "unit/volumes/test_selection.py::test_by_default_each_volume_is_captured_or_has_its_reason"

@@ -105,3 +105,18 @@ def test_a_damaged_volume_list_is_refused(data: bytes) -> None:
 
 def test_fields_of_a_later_release_do_not_harm() -> None:
     assert from_json_gz(gzip.compress(b'{"version":1,"later":[],"entries":[{"volume":"v","later":1}]}')).entries
+
+
+@pytest.mark.parametrize("reason", ["SuspiciousShrink", "UnreadFiles"])
+def test_status_names_the_backup_before_a_shrinking_whatever_the_reason(reason: str) -> None:
+    shrunk = LedgerEntry(
+        state=EntryState.CAPTURED, capture="c", reason=reason, bytes=1, parent_bytes=1 << 31, parent_backup="monday"
+    )
+    (shown,) = counts(Ledger(entries=(shrunk,))).entries or ()
+    assert shown.parent_backup == "monday"
+
+
+def test_status_names_no_earlier_backup_of_a_volume_that_did_not_shrink() -> None:
+    kept = LedgerEntry(state=EntryState.CAPTURED, capture="c", bytes=9, parent_bytes=9, parent_backup="monday")
+    (shown,) = counts(Ledger(entries=(kept,))).entries or ()
+    assert shown.parent_backup == ""
