@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pkg.apis.ark import Restore, RestoreSpec, RestoreStatus
-from pkg.apis.meta import ObjectMeta
+from pkg.apis.meta import JsonObject, ObjectMeta
 from pkg.controllers.restore_source import backup_of, unfit
 from pkg.kube import refs
 from pkg.testing.fakeapi import FakeApi
@@ -19,14 +19,15 @@ def api() -> FakeApi:
 
 
 def backup(api: FakeApi, name: str, phase: str, *, schedule: str = "daily", day: int = 1) -> None:
-    metadata = {"name": name, "namespace": "heptio-ark", "labels": {"ark-schedule": schedule}}
-    status = {"phase": phase, "startTimestamp": f"2026-01-{day:02}T00:00:00Z", "message": "why"}
-    api.add(refs.BACKUPS, {"metadata": {**metadata}, "status": {**status}})
+    metadata: JsonObject = {"name": name, "namespace": "heptio-ark", "labels": {"ark-schedule": schedule}}
+    status: JsonObject = {"phase": phase, "startTimestamp": f"2026-01-{day:02}T00:00:00Z", "message": "why"}
+    api.add(refs.BACKUPS, {"metadata": metadata, "status": status})
 
 
-def restore(*, found: str = "", **spec: str) -> Restore:
+def restore(*, found: str = "", backup_name: str = "", schedule_name: str = "") -> Restore:
     metadata = ObjectMeta(name="r1", namespace="heptio-ark", uid="1")
-    return Restore(metadata=metadata, spec=RestoreSpec(**spec), status=RestoreStatus(backup_name=found))
+    spec = RestoreSpec(backup_name=backup_name, schedule_name=schedule_name)
+    return Restore(metadata=metadata, spec=spec, status=RestoreStatus(backup_name=found))
 
 
 def test_the_newest_backup_of_a_schedule_that_ended_well(api: FakeApi) -> None:
