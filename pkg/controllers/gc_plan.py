@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from pkg.apis.ark import Backup, DeleteBackupRequest, Restore
+from pkg.apis.ark import Backup, DeleteBackupRequest, Restore, VolumeEntry
 from pkg.apis.duration import parse_duration
 from pkg.apis.names import (
     DELETION_CONFIRMED_ANNOTATION,
