@@ -27,7 +27,7 @@ from pkg.kube.transport import load_transport
 from pkg.objectstore.layout import backup_keys, restore_keys
 from pkg.restore.captures import Capture, PodVolume
 from pkg.restore.engine import run_restore
-from pkg.restore.fields import objects_at, text_at, texts_at
+from pkg.restore.fields import objects_at, text_at, texts_at, value_at
 from pkg.restore.helper import Helper
 from pkg.restore.job import RestoreJob, RestoreOutcome
 from pkg.restore.podvolumes import with_restic_wait
@@ -70,6 +70,23 @@ WIDGET_DEFINITION: JsonObject = {
         ],
     },
 }
+NARROW = """
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: narrow}
+spec: {hard: {requests.cpu: 20m, requests.memory: 32Mi, limits.cpu: 40m, limits.memory: 64Mi}}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: narrow}
+spec: {limits: [{type: Container, max: {cpu: 50m, memory: 64Mi}, min: {cpu: 20m, memory: 32Mi}}]}
+"""
+OTHER_JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: once, image: other}]}}}
+"""
 WIDGET = "apiVersion: restore.example.com/v1\nkind: Widget\nmetadata: {name: w}\nspec: {size: 3}\n"
 
 
@@ -156,6 +173,13 @@ class Application:
     def listed(self, kinds: str, namespace: str = "") -> list[str]:
         shown = self.access.kubectl("-n", namespace or self.namespace, "get", kinds, "-o", "name")
         return sorted(str(shown).split())
+
+    def shown(self, name: str, *path: str) -> str:
+        found = self.access.kubectl("-n", self.namespace, "get", name, "-o", "json")
+        return str(value_at(json.loads(str(found)), *path))
+
+    def patch(self, name: str, patch: str) -> None:
+        self.access.kubectl("-n", self.namespace, "patch", name, "--type=merge", "-p", patch)
 
 
 @pytest.fixture(scope="module")
@@ -312,3 +336,44 @@ def test_the_status_of_an_outcome_is_accepted(application: Application) -> None:
     assert patched.status.progress == outcome.items
     with pytest.raises(NotFoundError):
         application.client.get_raw(NAMESPACES, "", "not-there")
+
+
+def test_the_pod_that_waits_fits_its_quota_and_limit_range(application: Application) -> None:
+    application.apply(NARROW)
+    resources: JsonObject = {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"cpu": "40m", "memory": "64Mi"}}
+    container: JsonObject = {"name": "app", "image": "app", "resources": resources}
+    pod: JsonObject = {"metadata": {"name": "web"}, "spec": {"containers": [container]}}
+    volume = PodVolume(volume="data", claim="", capture=Capture(namespace="x", snapshot_id="1"))
+    waiting = with_restic_wait(pod, [volume], restore_uid="uid", helper=Helper(image="ark"))
+    wait_for(lambda: "hard" in application.shown("resourcequota/narrow", "status"))
+    made = application.client.create_raw(PODS, application.namespace, waiting)
+    assert text_at(made, "status", "qosClass") == "Burstable"
+
+
+def test_what_exists_is_updated_by_policy_and_what_cannot_be_is_said(application: Application) -> None:
+    application.apply(APPLICATION)
+    settled(application)
+    application.back_up()
+    address = application.shown("service/web", "spec", "clusterIP")
+    application.patch("configmap/settings", '{"data":{"colour":"red","extra":"1"}}')
+    application.patch("service/web", '{"spec":{"ports":[{"name":"http","port":81}]}}')
+    application.access.kubectl("-n", application.namespace, "delete", "job/once", "--wait=true")
+    application.apply(OTHER_JOB)
+    only = ("configmaps", "services", "jobs")
+    assert application.restore("r1", included_resources=only).warnings == 3
+    outcome = application.restore("r2", included_resources=only, existing_resource_policy="update")
+    assert (outcome.phase, outcome.errors, outcome.warnings) == ("Completed", 0, 1), application.results("r2")
+    assert "immutable" in str(application.results("r2"))
+    assert application.shown("configmap/settings", "data") == "{'colour': 'blue'}"
+    assert "'port': 80," in application.shown("service/web", "spec")
+    assert application.shown("service/web", "spec", "clusterIP") == address
+
+
+def test_a_namespace_that_is_going_is_waited_for(application: Application) -> None:
+    application.apply(APPLICATION)
+    settled(application)
+    application.back_up()
+    application.access.kubectl("delete", "namespace", application.namespace, "--wait=false")
+    outcome = application.restore("r1")
+    assert (outcome.phase, outcome.errors) == ("Completed", 0), application.results("r1")
+    assert application.listed("deployments") == ["deployment.apps/web"]
