@@ -38,6 +38,7 @@ _KINDS = (
             "create": "pkg.cli.backup:create",
             "get": "pkg.cli.backup:get",
             "describe": "pkg.cli.backup:describe",
+            "delete": "pkg.cli.delete:delete_backup",
         },
     ),
     _Kind(
@@ -47,6 +48,7 @@ _KINDS = (
             "create": "pkg.cli.restore:create",
             "get": "pkg.cli.restore:get",
             "describe": "pkg.cli.restore:describe",
+            "delete": "pkg.cli.delete:delete_restore",
         },
     ),
     _Kind(
@@ -88,7 +90,14 @@ backup_group = _of_kind(
     "backup",
     logs=Lazy("pkg.cli.backup:logs", "Show the log of a backup"),
     download=Lazy("pkg.cli.backup_download:command", "Download the objects of a backup"),
+    pin=Lazy("pkg.cli.pin:pin", "Keep a backup whatever its age"),
+    unpin=Lazy("pkg.cli.pin:unpin", "Let a pinned backup be deleted again"),
+    **{
+        "confirm-deletions": Lazy("pkg.cli.pin:confirm_deletions", "Let held deletions of a schedule's backups go on"),
+        "acknowledge-shrink": Lazy("pkg.cli.pin:acknowledge_shrink", "Say that a volume is meant to have shrunk"),
+    },
 )
+restore_group = _of_kind("restore", logs=Lazy("pkg.cli.restore:logs", "Show the log of a restore"))
 schedule_group = _of_kind(
     "schedule",
     pause=Lazy("pkg.cli.schedule_change:pause", "Make no backups for a while"),
@@ -120,12 +129,14 @@ command = LazyGroup(
     "ark",
     {
         "backup": Lazy("pkg.cli.ark:backup_group", "Work with backups"),
-        "restore": Lazy("pkg.cli.restore:command", "Work with restores"),
+        "restore": Lazy("pkg.cli.ark:restore_group", "Work with restores"),
         "schedule": Lazy("pkg.cli.ark:schedule_group", "Work with schedules"),
         "create": Lazy("pkg.cli.ark:create_group", "Create a backup, restore or schedule"),
         "get": Lazy("pkg.cli.ark:get_group", "List backups, restores or schedules"),
         "describe": Lazy("pkg.cli.ark:describe_group", "Describe backups, restores or schedules"),
         "delete": Lazy("pkg.cli.ark:delete_group", "Delete backups, restores or schedules"),
+        "freeze-deletions": Lazy("pkg.cli.freeze:freeze", "Stop deletion, forget and prune at once"),
+        "unfreeze-deletions": Lazy("pkg.cli.freeze:unfreeze", "Let deletion, forget and prune go on"),
         "adopt": Lazy("pkg.cli.adopt:command", "Make another cluster's backups in the bucket this cluster's own"),
         "recovery-kit": Lazy("pkg.cli.recovery_kit:command", "Save what opens the volumes of a cluster that is gone"),
         "restic": Lazy("pkg.cli.restic:command", "Work with restic: repositories, and the node agent"),

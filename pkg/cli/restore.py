@@ -12,7 +12,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import TERMINAL_PHASES
 from pkg.cli import program
 from pkg.cli.failures import CliError
-from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, cluster_options, switch
+from pkg.cli.flags import ArkCommand, ClusterFlags, Seconds, switch
 from pkg.cli.names import named_argument
 from pkg.cli.requests import created, label_map, list_options, output_option, scope_options, wait_options
 from pkg.cli.restore_options import restore_options, restore_spec, source_of, source_options
@@ -93,9 +93,3 @@ def logs(flags: ClusterFlags, /, name: str, timeout: float) -> None:
         output.write(kept_log(connection, restore))
         return
     stream_text(connection, "RestoreLog", name, output.write, timeout_seconds=timeout)
-
-
-command = cluster_options(click.Group("restore", help="Work with restores."))
-_COMMANDS: tuple[click.Command, ...] = (create, get, describe, logs)
-for _command in _COMMANDS:
-    command.add_command(cluster_options(_command))

@@ -142,7 +142,7 @@ def _unfit(backup: Backup, view: DeletionView) -> DeletionDecision | None:
             f"backup {name} belongs to cluster {owner}; ark adopt makes that cluster's backups this one's",
         )
     why = backup.metadata.annotation(PINNED_ANNOTATION)
-    if why and not begun:
+    if PINNED_ANNOTATION in (backup.metadata.annotations or {}) and not begun:
         return _refuse(Reason.PINNED, f"backup {name} is pinned: {why}; ark backup unpin {name} ends that")
     restores = open_restores(backup, view.restores)
     if restores:

@@ -137,8 +137,9 @@ def _frozen(view: GcView) -> GcDecision | None:
 
 
 def _pinned(backup: Backup) -> GcDecision | None:
-    why = backup.metadata.annotation(PINNED_ANNOTATION)
-    return _held(Reason.PINNED, f"pinned: {why}") if why else None
+    if PINNED_ANNOTATION not in (backup.metadata.annotations or {}):
+        return None
+    return _held(Reason.PINNED, f"pinned: {backup.metadata.annotation(PINNED_ANNOTATION)}".rstrip(": "))
 
 
 def _last_good(backup: Backup, view: GcView) -> GcDecision | None:

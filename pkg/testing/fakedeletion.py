@@ -350,6 +350,11 @@ class DeletionWorld:
         lister.objects = {one.metadata.key: one for one in found}
 
 
+def known_keys(name: str) -> set[str]:
+    """The keys of a backup's files and of those of its one restore."""
+    return {*backup_keys(name).in_deletion_order, *restore_keys(name, f"{name}-r").in_deletion_order}
+
+
 def snapshot_id(name: str) -> str:
     """A full snapshot id that belongs to a backup's name."""
     return name.encode().hex().ljust(64, "0")[:64]

@@ -18,14 +18,7 @@ from pkg.cli.listing import Listing
 from pkg.cli.tables import BACKUP_LISTING, REPOSITORY_LISTING, RESTORE_LISTING, SCHEDULE_LISTING
 
 # Path of a command, and why it is not there yet.
-PENDING: dict[str, str] = {
-    "backup delete": "deletion",
-    "restore delete": "deletion",
-    "delete backups": "deletion",
-    "delete backup": "deletion",
-    "delete restores": "deletion",
-    "delete restore": "deletion",
-}
+PENDING: dict[str, str] = {}
 
 Flags = dict[str, tuple[str, object]]  # name -> short form, default; a boolean may stand bare where that is a bool
 UNSET = None
