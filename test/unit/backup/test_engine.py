@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pkg.apis.ark import Backup
+from pkg.apis.ark import Backup, VolumeCounts
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.engine import run_backup
 from pkg.backup.errors import BackupGoneError, BackupInterruptedError, ClaimLostError
@@ -336,3 +336,13 @@ def test_what_was_committed_is_never_taken_back(world: BackupWorld) -> None:
     world.api.remove(refs.BACKUPS, ARK, "nightly")
     assert run_backup(world.job(), world.stop).found
     assert world.store.objects == committed
+
+
+def test_excluded_paths_are_told_to_the_agent_and_recorded(world: BackupWorld) -> None:
+    paths = {"backup.ark.heptio.com/exclude-paths.data": "tmp, *.log"}
+    world.pod("shop", "db-0", claim="data", annotations=paths)
+    outcome = run_backup(world.job(), world.stop)
+    (spec,) = world.capturer.started.values()
+    (stored,) = world.ledger.entries
+    (shown,) = (outcome.status.volumes or VolumeCounts()).entries or ()
+    assert spec.excludes == stored.excludes == shown.excludes == ("tmp", "*.log")
