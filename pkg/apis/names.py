@@ -29,6 +29,7 @@ EXCLUDE_PATHS_ANNOTATION_PREFIX = "backup.ark.heptio.com/exclude-paths."  # + vo
 SNAPSHOT_ANNOTATION_PREFIX = "snapshot.ark.heptio.com/"
 PRE_HOOK_PREFIXES = ("pre.hook.backup.ark.heptio.com/", "hook.backup.ark.heptio.com/")  # the second is older
 POST_HOOK_PREFIXES = ("post.hook.backup.ark.heptio.com/",)
+POD_VOLUME_TIMEOUT_ANNOTATION = "ark.heptio.com/pod-volume-timeout"  # on a Backup or Restore: a Go duration
 IMPORTED_ANNOTATION = "ark.heptio.com/imported"
 GENERATED_ANNOTATION = "ark.heptio.com/generated"
 POST_RESTORE_HOOK_PREFIX = "post.hook.restore.ark.heptio.com/"

@@ -89,6 +89,7 @@ class Reason(StrEnum):
     UNREAD_FILES = "UnreadFiles"
     # failures of a transfer
     NO_PROGRESS = "NoProgress"
+    TIMED_OUT = "TimedOut"
     OUT_OF_MEMORY = "OutOfMemory"
     POD_DELETED = "PodDeleted"
     FREEZE_EXCEEDED = "FreezeExceeded"

@@ -59,6 +59,7 @@ class PodVolumeBackupSpec(ApiStruct, frozen=True, kw_only=True):
         repo_identifier: restic's repository address.
         repository: Name of the ResticRepository; empty in objects of 0.9.
         parent_snapshot_id: Full id of the snapshot to compare with, chosen by the server.
+        timeout: The longest time from the slot to the end, as a Go duration; empty for none.
         hold: The agent takes a slot and waits until this is false.
         cancel_reason: Why it is canceled, where nobody asked for it: FreezeExceeded, HookFailed or Thawed.
     """
@@ -74,6 +75,7 @@ class PodVolumeBackupSpec(ApiStruct, frozen=True, kw_only=True):
     excludes: tuple[str, ...] | None = None
     hold: bool = False
     cancel: bool = False
+    timeout: str = ""
     cancel_reason: str = ""
 
 
@@ -121,6 +123,7 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
         snapshot_id: Full id, or the 8 digits of 0.9.
         repository_id: Id that the repository must have; empty for 0.9's snapshots.
         root: What to apply to the root directory after the contents; None for 0.9's snapshots.
+        timeout: As of a PodVolumeBackup.
         marker_only: Another pod's object fills the same claim; only the marker is written.
         no_lock: Nothing may be written to the store, so the repository is read without a lock.
     """
@@ -138,6 +141,7 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
     marker_only: bool = False
     no_lock: bool = False
     cancel: bool = False
+    timeout: str = ""
 
 
 class PodVolumeRestoreStatus(ApiStruct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackupSpec, PodVolumeBackupStatus
 from pkg.backup.job import OnStatuses
@@ -19,11 +21,12 @@ from pkg.volumes.ledger import LedgerEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCapturer:
-    """pkg.backup.job.VolumeCapturer over the API."""
+    """pkg.backup.job.VolumeCapturer over the API; `timeout` is each volume's, as a Go duration, empty for none."""
 
     captures: Captures
     repositories: Repositories
     location: StorageLocation
+    timeout: str = ""
 
     def ensure_repository(
         self, namespace: str, *, may_initialize: Callable[[], bool], stop: StopToken
@@ -41,7 +44,7 @@ class ServerCapturer:
 
     def start(self, entry: LedgerEntry, spec: PodVolumeBackupSpec) -> None:
         """Asks for a capture."""
-        self.captures.want(entry.capture, spec)
+        self.captures.want(entry.capture, msgspec.structs.replace(spec, timeout=self.timeout))
 
     def release(self, captures: Iterable[str]) -> None:
         """Lets held captures run."""

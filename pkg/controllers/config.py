@@ -24,7 +24,6 @@ from pkg.objectstore.errors import LocationInvalidError, StoreError
 from pkg.objectstore.location import StorageLocation, storage_location
 from pkg.workqueue.key import Key
 
-DEFAULT_POD_VOLUME_TIMEOUT_SECONDS = 4 * 3600.0
 DEFAULT_SYNC_PERIOD_SECONDS = 3600.0
 SHORTEST_SYNC_PERIOD_SECONDS = 60.0  # 0.9's lower bound, and the period of restoreOnly mode
 DEFAULT_GC_PERIOD_SECONDS = 3600.0
@@ -50,6 +49,7 @@ class Settings:
     Attributes:
         restore_only: Nothing may be written to the store. `Stores.settings` adds what was found in the store to it.
         adopt: The annotation that says which clusters' backups become ours.
+        pod_volume_timeout_seconds: The longest time of one volume; 0 for no limit.
         gc_period_seconds: How often an expired backup that is held is looked at again.
         deletions_frozen: Why nothing may be deleted now; empty when deletion is allowed.
         maintenance_window: When repositories may be pruned; None for any time.
@@ -100,7 +100,7 @@ def settings_from(config: Config | None, environ: Mapping[str, str], namespace: 
         location=location,
         credentials=credentials,
         restore_only=config.restore_only_mode,
-        pod_volume_timeout_seconds=timeout or DEFAULT_POD_VOLUME_TIMEOUT_SECONDS,
+        pod_volume_timeout_seconds=timeout,
         resource_priorities=tuple(config.resource_priorities or ()),
         sync_period_seconds=max(sync_period or DEFAULT_SYNC_PERIOD_SECONDS, SHORTEST_SYNC_PERIOD_SECONDS),
         adopt=config.metadata.annotation(ADOPT_ANNOTATION),

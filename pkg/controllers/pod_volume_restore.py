@@ -19,6 +19,7 @@ from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.volume_plan import VolumeView, Work, is_open
 from pkg.controllers.volume_reconciler import VolumeOutcome, failed_status
+from pkg.controllers.volume_time import seconds_left
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import POD_VOLUME_RESTORES
 from pkg.kube.stop import StopToken
@@ -50,6 +51,7 @@ class RestoreKind:
             pod=self._agent.pod(pod.namespace, pod.name, pod.uid) if is_open(obj.status.phase) else None,
             pod_uid=pod.uid,
             pod_key=f"{pod.namespace}/{pod.name}",
+            seconds_left=seconds_left(obj.spec.timeout, obj.status.slot_at, self._agent.clock.now()),
             needs_wait=True,
         )
 

@@ -41,9 +41,11 @@ class ServerRestorer:
         agents: NodeAgents,
         changes: ChangeSignal,
         no_lock: bool = False,
+        timeout: str = "",
     ) -> None:
         self._restore = restore
         self._no_lock = no_lock
+        self._timeout = timeout
         self._namespace = restore.metadata.namespace
         self._client = client
         self._lister = lister
@@ -60,7 +62,7 @@ class ServerRestorer:
     def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> None:
         """Creates a PodVolumeRestore, or adopts its own of that name."""
         try:
-            spec = msgspec.structs.replace(spec, no_lock=self._no_lock)
+            spec = msgspec.structs.replace(spec, no_lock=self._no_lock, timeout=self._timeout)
             body = restore_object(self._restore, name, spec, labels)
             self._client.create(POD_VOLUME_RESTORES, self._namespace, body, PodVolumeRestore)
         except AlreadyExistsError:

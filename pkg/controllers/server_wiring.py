@@ -39,6 +39,7 @@ from pkg.controllers.restorer import ServerRestorer
 from pkg.controllers.schedule_wiring import ScheduleParts, add_schedules
 from pkg.controllers.stores import Stores
 from pkg.controllers.sync_wiring import add_sync
+from pkg.controllers.volume_time import volume_timeout
 from pkg.informers.informer import SharedInformer
 from pkg.informers.listing import Selection
 from pkg.kube.client import Client
@@ -227,7 +228,8 @@ class ServerWiring:
                 clock=given.clock,
                 gate=self._maintenance.gate,
             )
-            return ServerCapturer(captures=captures, repositories=repositories, location=location)
+            timeout = volume_timeout(backup.metadata, self._stores.settings().pod_volume_timeout_seconds)
+            return ServerCapturer(captures=captures, repositories=repositories, location=location, timeout=timeout)
 
         kind = BackupKindOfEngine(
             self._client,
@@ -271,7 +273,7 @@ class ServerWiring:
     @contextmanager
     def _restorer(self, restore: Restore) -> Iterator[VolumeRestorer]:
         """Watches the pods of one restore for as long as it runs."""
-        stop = StopToken()
+        stop, settings = StopToken(), self._stores.settings()
         own = Selection(ref=PODS, label_selector=f"{RESTORE_UID_LABEL}={restore.metadata.uid}")
         pods: SharedInformer[Pod] = SharedInformer(self._client, own, Pod, clock=self._given.clock)
         pods.add_handler(self._changes)
@@ -285,7 +287,8 @@ class ServerWiring:
                 pods=pods,
                 agents=self._agents,
                 changes=self._changes,
-                no_lock=self._stores.settings().restore_only,
+                no_lock=settings.restore_only,
+                timeout=volume_timeout(restore.metadata, settings.pod_volume_timeout_seconds),
             )
         finally:
             stop.cancel("restore ended")

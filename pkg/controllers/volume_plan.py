@@ -34,11 +34,12 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A step, and why; `reason` and `message` count for CANCEL and FAIL."""
+    """A step, and why; `reason` and `message` count for CANCEL and FAIL, `again_seconds` for WATCH."""
 
     step: Step
     reason: Reason = Reason.INTERNAL
     message: str = ""
+    again_seconds: float | None = None
 
 
 class Work(Enum):
@@ -61,6 +62,7 @@ class VolumeView:
         freeze: Tells the pod's freeze by one backup from every other; its volumes share a slot.
         held: This process has claimed it and counts it to that slot.
         cancel_reason: What to record of a cancellation.
+        seconds_left: What is left of the volume's time; None without a limit.
     """
 
     phase: str
@@ -75,6 +77,7 @@ class VolumeView:
     freeze: str = ""
     held: bool = False
     cancel_reason: Reason = Reason.CANCELED
+    seconds_left: float | None = None
 
 
 def is_open(phase: str) -> bool:
@@ -93,7 +96,7 @@ def decide(view: VolumeView) -> Decision:
         step = Step.CANCEL if view.work is Work.RUNNING else Step.FAIL
         return Decision(step=step, reason=end.reason, message=end.message)
     if view.work is Work.RUNNING:
-        return Decision(step=Step.WATCH)
+        return _while_it_runs(view.seconds_left)
     if view.held:
         return Decision(step=Step.WAIT if view.hold else Step.RUN)
     if view.attempts >= MAX_ATTEMPTS:
@@ -105,6 +108,12 @@ def decide(view: VolumeView) -> Decision:
     if view.needs_wait and view.attempts == 0 and not restic_wait_runs(view.pod):
         return Decision(step=Step.WAIT)
     return Decision(step=Step.HOLD if view.hold else Step.CLAIM)
+
+
+def _while_it_runs(seconds_left: float | None) -> Decision:
+    if seconds_left is not None and seconds_left <= 0:
+        return Decision(step=Step.CANCEL, reason=Reason.TIMED_OUT)
+    return Decision(step=Step.WATCH, again_seconds=seconds_left)
 
 
 def _after_the_end(work: Work) -> Decision:

@@ -99,8 +99,10 @@ class VolumeReconciler(Generic[T]):
 
     def _carry_out(self, key: Key, obj: T, decision: Decision, freeze: str) -> Result:
         match decision.step:
-            case Step.WAIT | Step.WATCH:
+            case Step.WAIT:
                 return done()
+            case Step.WATCH:
+                return done() if decision.again_seconds is None else again_in(decision.again_seconds)
             case Step.IGNORE | Step.FORGET:
                 self._forget(key)
                 return done()

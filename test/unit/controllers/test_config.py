@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from pkg.apis.ark import Config, StorageProvider
 from pkg.apis.meta import ObjectMeta
 from pkg.apis.reasons import Reason
-from pkg.controllers.config import DEFAULT_POD_VOLUME_TIMEOUT_SECONDS, ConfigReconciler, SettingsError, settings_from
+from pkg.controllers.config import ConfigReconciler, SettingsError, settings_from
 from pkg.manager.reconciler import done
 from pkg.testing.fakes import FakeLister
 from pkg.workqueue.key import Key
@@ -45,7 +45,7 @@ def test_what_config_says_is_taken_over() -> None:
 
 def test_what_config_leaves_out_has_its_default() -> None:
     settings = settings_from(config(), {}, NAMESPACE)
-    assert settings.pod_volume_timeout_seconds == DEFAULT_POD_VOLUME_TIMEOUT_SECONDS
+    assert settings.pod_volume_timeout_seconds == 0
     assert settings.resource_priorities == ()
     assert not settings.restore_only
 

@@ -49,6 +49,8 @@ def view(**changes: Any) -> VolumeView:
         ),
         pytest.param({"phase": "InProgress", "attempts": MAX_ATTEMPTS}, Step.FAIL, id="the fourth attempt is not made"),
         pytest.param({"work": Work.RUNNING}, Step.WATCH, id="a running transfer is watched"),
+        pytest.param({"work": Work.RUNNING, "seconds_left": 0.5}, Step.WATCH, id="it has some time left"),
+        pytest.param({"work": Work.RUNNING, "seconds_left": 0.0}, Step.CANCEL, id="a transfer whose time is over"),
         pytest.param({"work": Work.FINISHED}, Step.RECORD, id="a finished transfer is recorded"),
         pytest.param({"phase": "Completed"}, Step.IGNORE, id="a completed volume is left alone"),
         pytest.param({"phase": "Failed"}, Step.IGNORE, id="a failed volume is left alone"),
