@@ -179,6 +179,8 @@ def suspicious_parents(backup: Backup, view: GcView) -> set[str]:
     """Names of the backups that have the captures before a suspicious shrinking; empty where there was none."""
     entries = backup.status.volumes.entries if backup.status.volumes else None
     named = {one.parent_backup for one in entries or () if is_shrunk(one)}
+    if not named and find_condition(backup.status.conditions, Reason.SUSPICIOUS_SHRINK) is not None:
+        named = {""}  # more volumes than status shows
     return {name or _previous(backup, view) for name in named}
 
 
