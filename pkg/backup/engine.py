@@ -6,6 +6,7 @@ that was committed is not made twice, its status is read from the bucket.
 
 from __future__ import annotations
 
+import io
 import math
 from contextlib import suppress
 
@@ -28,7 +29,7 @@ from pkg.backup.errors import (
 from pkg.backup.gather import Gathered, Gathering
 from pkg.backup.job import BackupJob, BackupOutcome
 from pkg.backup.oplog import OperationLog
-from pkg.backup.scratch import scratch_file
+from pkg.backup.scratch import scratch_errors, scratch_file
 from pkg.backup.shrink import with_condition
 from pkg.backup.spool import Spool
 from pkg.backup.stopping import is_canceled, raise_if_interrupted, raise_if_stopped
@@ -149,7 +150,10 @@ class _Run:
             status = msgspec.structs.replace(status, frozen_seconds=self._frozen_seconds(run))
             self._log.info("Backup ends", phase=status.phase, reason=status.reason, items=spool.count)
             self._read_own()
+            with scratch_errors():
+                size_bytes = tarball_file.seek(0, io.SEEK_END)
             committer.put(self._keys.tarball, tarball_file)
+            self._job.on_tarball(size_bytes)
             committer.put(self._keys.log, self._oplog.compressed())
             committer.put(self._keys.volumes, to_json_gz(ledger))
             self._commit(committer, status)

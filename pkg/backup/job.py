@@ -79,6 +79,7 @@ class BackupJob:
             compare-and-set; raises whatever ends the run when it is not.
         execute: Runs a command in a container.
         thawed: What this process had to thaw before the run.
+        on_tarball: Told the size of the tarball in bytes when it is in the bucket.
         on_progress: (items in all, items done, volumes). Called often; whoever patches a status spaces it out.
         scratch_dir: Where the spool and the tarball lie for as long as the run takes.
     """
@@ -94,6 +95,7 @@ class BackupJob:
     on_progress: OnProgress
     scratch_dir: Path
     thawed: Thawed = field(default_factory=Thawed)
+    on_tarball: Callable[[int], None] = lambda size_bytes: None
     clock: Clock = REAL_CLOCK
 
     @property

@@ -158,6 +158,7 @@ class BackupKindOfEngine:
             confirm=lambda: self._confirm(obj),
             execute=self._execute,
             thawed=thawed,
+            on_tarball=lambda size_bytes: self._metrics.tarball_written(obj, size_bytes),
             on_progress=progressed,
             scratch_dir=self._scratch_dir,
             clock=self._clock,
