@@ -105,18 +105,8 @@ def build_job(
     template: JobTemplate,
     options: JobOptions,
 ) -> JsonObject:
-    """The Job to create.
-
-    Args:
-        repository: What it works on, and its owner.
-        verbs: What it does.
-        request: The annotation of `ark restic repo maintain` that it carries out; empty for none.
-        image: Ark's; empty for the template's.
-        template: What the pod is made of.
-        options: Its size and place.
-    """
-    component, value = MAINTENANCE_LABEL
-    labels: JsonObject = {component: value, REPOSITORY_LABEL: label_value(repository.metadata.name)}
+    """The Job to create, owned by its repository; `request` is the annotation that it carries out, empty for none."""
+    labels = _labels(repository)
     words = ",".join(verbs)
     return {
         "apiVersion": "batch/v1",
@@ -138,6 +128,11 @@ def build_job(
             },
         },
     }
+
+
+def _labels(repository: ResticRepository) -> JsonObject:
+    component, value = MAINTENANCE_LABEL
+    return {component: value, REPOSITORY_LABEL: label_value(repository.metadata.name)}
 
 
 def _pod(

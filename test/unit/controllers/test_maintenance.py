@@ -16,26 +16,14 @@ from pkg.apis.meta import JsonObject, ObjectMeta
 from pkg.apis.names import MAINTAIN_ANNOTATION
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
 from pkg.controllers.config import ConfigReconciler
-from pkg.controllers.maintenance import (
-    OVERDUE_PATIENCE_SECONDS,
-    START_PATIENCE_SECONDS,
-    Caches,
-    MaintenanceReconciler,
-)
+from pkg.controllers.maintenance import OVERDUE_PATIENCE_SECONDS, START_PATIENCE_SECONDS, Caches, MaintenanceReconciler
 from pkg.controllers.maintenance_gate import MaintenanceGate
 from pkg.controllers.maintenance_job import template_without_deployment
 from pkg.controllers.maintenance_preparation import Preparation, Preparer
 from pkg.controllers.maintenance_wiring import busy_in
 from pkg.controllers.stores import Stores
 from pkg.kube.errors import ServerError
-from pkg.kube.refs import (
-    CONFIG_MAPS,
-    JOBS,
-    POD_VOLUME_BACKUPS,
-    POD_VOLUME_RESTORES,
-    PODS,
-    RESTIC_REPOSITORIES,
-)
+from pkg.kube.refs import CONFIG_MAPS, JOBS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, PODS, RESTIC_REPOSITORIES
 from pkg.manager.events import EventRecorder
 from pkg.manager.operations import Operations
 from pkg.manager.reconciler import Result
