@@ -340,7 +340,7 @@ def test_what_was_committed_is_never_taken_back(world: BackupWorld) -> None:
 
 def test_excluded_paths_are_told_to_the_agent_and_recorded(world: BackupWorld) -> None:
     paths = {"backup.ark.heptio.com/exclude-paths.data": "tmp, *.log"}
-    world.pod("shop", "db-0", annotations=paths)
+    world.pod("shop", "db-0", claim="data-db-0", annotations=paths)
     outcome = run_backup(world.job(), world.stop)
     (spec,) = world.capturer.started.values()
     (stored,) = world.ledger.entries
