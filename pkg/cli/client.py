@@ -6,17 +6,23 @@ in 0.9, else heptio-ark.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pkg.apis.names import DEFAULT_NAMESPACE
 from pkg.cli import client_file
 from pkg.cli.patience import PatientTransport
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK, Clock
+from pkg.kube.quick import quick_transport
+
+if TYPE_CHECKING:
+    from pkg.kube.transport import KubeTransport
 
 NAMESPACE_VARIABLE = "HEPTIO_ARK_NAMESPACE"
 
@@ -41,16 +47,22 @@ def connect(*, kubeconfig: str = "", kubecontext: str = "", namespace: str = "")
     Raises:
         KubeconfigError: there is no usable configuration.
     """
-    from pkg.kube.portforward import port_forward  # imports kubernetes, half a second
-    from pkg.kube.transport import load_transport
-
-    transport = load_transport(kubeconfig, kubecontext)
+    quick = quick_transport(kubeconfig, kubecontext)
+    full = functools.cache(lambda: _full_transport(kubeconfig, kubecontext))
     ark_namespace = namespace or found_namespace(os.environ, client_file.path())
-    return Connection(
-        client=Client(PatientTransport(transport)),
-        namespace=ark_namespace,
-        forward=lambda pod, port: port_forward(transport, ark_namespace, pod, port),
-    )
+
+    def forward(pod: str, port: int) -> AbstractContextManager[tuple[str, int]]:
+        from pkg.kube.portforward import port_forward  # costs what most commands need not pay
+
+        return port_forward(full(), ark_namespace, pod, port)
+
+    return Connection(client=Client(PatientTransport(quick or full())), namespace=ark_namespace, forward=forward)
+
+
+def _full_transport(kubeconfig: str, kubecontext: str) -> KubeTransport:
+    from pkg.kube.transport import load_transport  # imports kubernetes, 0.3 s
+
+    return load_transport(kubeconfig, kubecontext)
 
 
 def found_namespace(environ: Mapping[str, str], file: Path) -> str:

@@ -11,7 +11,7 @@ import binascii
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,12 +23,23 @@ Node = Mapping[object, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A cluster or a user, and the file that it stands in, from which relative paths count."""
+
+    path: Path
+    name: str
+    node: Node = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
-    """The parts of a kubeconfig that one context selects."""
+    """The parts of a kubeconfig that one context selects; `user` is None where it names nobody."""
 
     context: str
     namespace: str
     server: str
+    cluster: Entry
+    user: Entry | None
 
 
 def split_paths(paths: str) -> list[Path]:
@@ -56,10 +67,18 @@ def check_kubeconfig(paths: str, context: str = "") -> Selected:
     cluster_path, cluster = _entry(files, "clusters", cluster_name, "cluster", named_by=f"contexts[{name}].cluster")
     server = _check_cluster(cluster_path, cluster_name, cluster)
     user_name = str(entry.get("user") or "")
+    user = None
     if user_name:
-        user_path, user = _entry(files, "users", user_name, "user", named_by=f"contexts[{name}].user")
-        _check_user(user_path, user_name, user)
-    return Selected(context=name, namespace=str(entry.get("namespace") or ""), server=server)
+        user_path, node = _entry(files, "users", user_name, "user", named_by=f"contexts[{name}].user")
+        _check_user(user_path, user_name, node)
+        user = Entry(path=user_path, name=user_name, node=node)
+    return Selected(
+        context=name,
+        namespace=str(entry.get("namespace") or ""),
+        server=server,
+        cluster=Entry(path=cluster_path, name=cluster_name, node=cluster),
+        user=user,
+    )
 
 
 def _read(path: Path) -> Node:
@@ -103,7 +122,7 @@ def _check_cluster(path: Path, name: str, cluster: Node) -> str:
     parts = urlsplit(server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise KubeconfigError(f"kubeconfig {path}: {where}.server is not an http(s) address: {server!r}")
-    authority = _material(path, where, cluster, "certificate-authority")
+    authority = material(path, where, cluster, "certificate-authority")
     if authority is not None:
         _check_authority(path, where, authority)
     return server
@@ -118,14 +137,14 @@ def _check_authority(path: Path, where: str, pem: bytes) -> None:
 
 def _check_user(path: Path, name: str, user: Node) -> None:
     where = f"users[{name}].user"
-    certificate = _material(path, where, user, "client-certificate")
-    key = _material(path, where, user, "client-key")
+    certificate = material(path, where, user, "client-certificate")
+    key = material(path, where, user, "client-key")
     if (certificate is None) != (key is None):
         missing = "client-key" if key is None else "client-certificate"
         raise KubeconfigError(f"kubeconfig {path}: {where}.{missing} is not set, but its counterpart is")
-    for field, pem in (("client-certificate", certificate), ("client-key", key)):
+    for what, pem in (("client-certificate", certificate), ("client-key", key)):
         if pem is not None and b"-----BEGIN " not in pem:
-            raise KubeconfigError(f"kubeconfig {path}: {where}.{field} is not PEM")
+            raise KubeconfigError(f"kubeconfig {path}: {where}.{what} is not PEM")
     token_file = user.get("tokenFile")
     if token_file and not _relative(path, str(token_file)).is_file():
         raise KubeconfigError(f"kubeconfig {path}: {where}.tokenFile names a file that does not exist: {token_file}")
@@ -134,8 +153,12 @@ def _check_user(path: Path, name: str, user: Node) -> None:
         raise KubeconfigError(f"kubeconfig {path}: {where}.exec.command is not set")
 
 
-def _material(path: Path, where: str, node: Node, key: str) -> bytes | None:
-    """The bytes of `key-data` (base64) or of the file that `key` names; None when neither is set."""
+def material(path: Path, where: str, node: Node, key: str) -> bytes | None:
+    """The bytes of `key-data` (base64) or of the file that `key` names; None when neither is set.
+
+    Raises:
+        KubeconfigError: they cannot be had.
+    """
     data, file = node.get(f"{key}-data"), node.get(key)
     if data:
         try:
