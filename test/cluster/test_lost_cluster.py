@@ -161,7 +161,7 @@ def bucket_files(store: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)  # three minutes on a machine that does nothing else
 def test_what_a_lost_cluster_backed_up_is_restored_in_a_new_one(cluster_workdir: Path, tmp_path: Path) -> None:
     store, shell = tmp_path / "store", Shell(tmp_path / "person")
     with cluster_with_store(cluster_workdir / "lost", store) as (cluster, minio):
