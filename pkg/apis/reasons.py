@@ -113,6 +113,7 @@ class Reason(StrEnum):
     FOREIGN_REPOSITORY = "ForeignRepository"
     PASSWORD_MISSING = "PasswordMissing"
     BACKUP_NOT_FOUND = "BackupNotFound"
+    DISK_SNAPSHOTS = "DiskSnapshots"
     BACKUP_DAMAGED = "BackupDamaged"
     ITEM_ERRORS = "ItemErrors"
     VOLUMES_MISSING = "VolumesMissing"

@@ -155,7 +155,16 @@ class _Deletion:
             log.warning("Files left alone", backup=self._job.backup.metadata.key, why=files.foreign)
         if files.problem:
             self._fail(Reason.BACKUP_DAMAGED, f"its snapshots are not known: {files.problem}")
+        self._tell_of_disk_snapshots()
         return files
+
+    def _tell_of_disk_snapshots(self) -> None:
+        """0.9's snapshots of cloud disks, which only the cloud's own tools delete; they cost money for ever."""
+        disks = self._job.backup.status.volume_backups or {}
+        if disks:
+            shown = ", ".join(f"{one.snapshot_id} of {volume}" for volume, one in sorted(disks.items())[:20])
+            text = f"{len(disks)} snapshots of cloud disks stay, delete them with the cloud's own tools: {shown}"
+            self._fail(Reason.DISK_SNAPSHOTS, text)
 
     def _snapshots(self, stores: OpenStores, files: BackupFiles) -> tuple[Snapshots, ...]:
         """The snapshots that can be queued; the others are errors."""

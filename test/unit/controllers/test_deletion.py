@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pkg.apis.ark import DeleteBackupRequest
-from pkg.apis.meta import Json
+from pkg.apis.meta import Json, JsonObject
 from pkg.apis.reasons import Reason
 from pkg.controllers.stores import StoreFailure
 from pkg.kube.refs import (
@@ -60,6 +60,17 @@ def test_everything_of_a_backup_goes_and_nothing_else(world: DeletionWorld) -> N
     status = world.request(request).status
     assert (status.phase, status.errors or ()) == ("Processed", ())
     assert status.completion_timestamp == world.clock.now()
+
+
+@pytest.mark.parametrize("force", [pytest.param(False, id="it stays"), pytest.param(True, id="force deletes the rest")])
+def test_snapshots_of_cloud_disks_are_named_and_never_silently_left(world: DeletionWorld, force: bool) -> None:
+    disks: JsonObject = {"pv-1": {"snapshotID": "snap-12345", "type": "gp2"}}
+    world.patch(BACKUPS, "gone", {"status": {"volumeBackups": disks}}, subresource="status")
+    request = world.ask("gone", force=force)
+    world.process()
+    status = world.request(request).status
+    assert "snap-12345 of pv-1" in (status.errors or ("",))[0]
+    assert ("gone" in world.names(BACKUPS)) is not force
 
 
 def test_only_named_keys_are_deleted_what_makes_it_exist_first_and_its_claim_last(world: DeletionWorld) -> None:
