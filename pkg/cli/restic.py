@@ -37,6 +37,7 @@ command = cluster_options(
         "restic",
         {
             "repo": Lazy("pkg.cli.restic:repository_group", "Work with restic repositories"),
+            "orphans": Lazy("pkg.cli.orphans:command", "Show snapshots and files that no backup names"),
             "server": Lazy("pkg.cli.restic_server:command", "Run the node agent"),
             "maintenance": Lazy("pkg.cli.maintenance:command", "Work on one repository; the server's Jobs run this"),
         },

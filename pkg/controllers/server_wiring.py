@@ -31,6 +31,7 @@ from pkg.controllers.location_record import RecordInCluster
 from pkg.controllers.maintenance_wiring import MaintenanceSurroundings, MaintenanceWiring
 from pkg.controllers.metrics import ServerMetrics
 from pkg.controllers.nodes import NodeAgents
+from pkg.controllers.orphans_wiring import OrphanParts, add_orphans
 from pkg.controllers.recovery_kit_wiring import add_recovery_kit
 from pkg.controllers.repositories import Repositories
 from pkg.controllers.restic_repository import RepositoryFinding, ResticRepositoryReconciler
@@ -149,6 +150,7 @@ class ServerWiring:
         self._add_deletion()
         self._add_sync()
         self._add_schedules()
+        self._add_orphans()
 
     def _node_agents(self) -> NodeAgents:
         factory, namespace = self._manager.factory, self._given.namespace
@@ -333,6 +335,20 @@ class ServerWiring:
             captures=self._captures,
         )
         add_schedules(self._manager, parts)
+
+    def _add_orphans(self) -> None:
+        given = self._given
+        parts = OrphanParts(
+            client=self._client,
+            namespace=given.namespace,
+            configs=self._configs,
+            stores=self._stores,
+            runner=given.runner,
+            scratch_dir=given.scratch_dir,
+            registry=given.registry,
+            clock=given.clock,
+        )
+        add_orphans(self._manager, parts)
 
     def _add_downloads(self) -> None:
         given = self._given

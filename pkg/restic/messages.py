@@ -100,10 +100,15 @@ class RepositoryConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of `snapshots --json`."""
+    """One entry of `snapshots --json`.
+
+    Attributes:
+        original: Id of the snapshot that somebody made this one of, by `restic copy`, `tag` or `rewrite`.
+    """
 
     id: str
     time: str = ""
+    original: str = ""
     tags: tuple[str, ...] | None = None
     paths: tuple[str, ...] | None = None
     summary: Summary | None = None
