@@ -195,6 +195,9 @@ def test_it_is_nobodys_business(found: Snapshot, facts: OrphanFacts) -> None:
             id="one of an ended capture whose backup is gone",
         ),
         pytest.param(OrphanFacts(backups=[backup("other", "o-uid")]), id="one beside another backup in progress"),
+        pytest.param(
+            OrphanFacts(backups=[backup(phase="FailedValidation")]), id="one of a Backup that stands for nothing"
+        ),
     ],
 )
 def test_it_is_an_orphan(facts: OrphanFacts) -> None:
@@ -219,6 +222,7 @@ def test_what_is_queued_already_is_none() -> None:
 def test_an_orphan_is_reported_and_not_due(earlier: OrphanReport, held: str) -> None:
     planned = plan(OrphanFacts(repositories=[repository(snapshot())]), earlier, held=held)
     assert (due(planned), [one.id for one in planned.report.orphans]) == ([], [ID])
+    assert planned.report.orphans[0].first_seen <= NOW
     assert planned.report.held == held
 
 
