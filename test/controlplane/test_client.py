@@ -12,6 +12,7 @@ from pkg.apis.meta import Object
 from pkg.kube.client import Client
 from pkg.kube.discovery import discover
 from pkg.kube.errors import BadRequestError, ForbiddenError, InvalidError, TransportError, UnauthorizedError
+from pkg.kube.quick import quick_transport
 from pkg.kube.refs import CONFIG_MAPS, NAMESPACES, PODS, SECRETS
 from pkg.kube.transport import KubeTransport, load_transport
 from pkg.testing.access import ClusterAccess
@@ -34,6 +35,16 @@ def client(transport: KubeTransport) -> Client:
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.__name__) for case in CASES])
 def test_the_contract_of_the_client(case: Case, client: Client, namespace: str) -> None:
     case(client, namespace)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.__name__) for case in CASES])
+def test_the_command_lines_quick_transport_keeps_the_contract_too(
+    case: Case, control_plane: ClusterAccess, namespace: str
+) -> None:
+    quick = quick_transport(str(control_plane.kubeconfig))
+    assert quick is not None, "the control plane's kubeconfig has certificates only"
+    case(Client(quick), namespace)
+    quick.close()
 
 
 def test_discovery_knows_short_names_and_prefers_one_version(client: Client) -> None:
