@@ -1,7 +1,4 @@
-"""Every command path, alias, argument, flag and column of Ark 0.9's command line, against ours.
-
-What another part still owes stands in PENDING with its reason; an entry that is not owed any more fails the test.
-"""
+"""Every command path, alias, argument, flag and column of Ark 0.9's command line, against ours."""
 
 from __future__ import annotations
 
@@ -16,9 +13,6 @@ from pkg.apis.volumes import ResticRepository
 from pkg.cli.ark import command
 from pkg.cli.listing import Listing
 from pkg.cli.tables import BACKUP_LISTING, REPOSITORY_LISTING, RESTORE_LISTING, SCHEDULE_LISTING
-
-# Path of a command, and why it is not there yet.
-PENDING: dict[str, str] = {}
 
 Flags = dict[str, tuple[str, object]]  # name -> short form, default; a boolean may stand bare where that is a bool
 UNSET = None
@@ -107,9 +101,6 @@ def found(path: str) -> click.Command | None:
 
 def present(path: str) -> click.Command:
     here = found(path)
-    if path in PENDING:
-        assert here is None, f"{path} is there: take it from PENDING"
-        pytest.skip(f"waits for {PENDING[path]}")
     assert here is not None, f"there is no ark {path}"
     return here
 
