@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import GROUP, RESTORE_LABEL, RESTORE_UID_LABEL
 from pkg.restore.actions_mapping import map_class, map_classes_of_templates, map_images
+from pkg.restore.actions_namespaces import API_SERVICES, POLICY_BINDINGS, WEBHOOKS, map_references, map_subjects
 from pkg.restore.actions_pods import (
     drop_own_annotations,
     drop_placement,
@@ -21,8 +22,8 @@ from pkg.restore.actions_pods import (
 )
 from pkg.restore.actions_volumes import let_claim_bind, let_volume_bind
 from pkg.restore.archive import Entry
-from pkg.restore.fields import drop, drop_keys, object_at, objects_at, text_at, texts_at, value_at
-from pkg.restore.plan import CLAIMS, JOBS, PODS, SERVICES, VOLUMES, Facts
+from pkg.restore.fields import drop, drop_keys, object_at, text_at, texts_at, value_at
+from pkg.restore.plan import CLAIMS, CRDS, JOBS, PODS, SERVICES, VOLUMES, Facts
 from pkg.restore.pod_specs import POD_SPECS, STATEFUL_SETS
 from pkg.restore.services import drop_addresses
 
@@ -97,12 +98,6 @@ def _drop_token_data(obj: JsonObject, entry: Entry, facts: Facts) -> None:
         drop_keys(obj, ("data",), ["token", "ca.crt", "namespace"])
 
 
-def _map_subjects(obj: JsonObject, entry: Entry, facts: Facts) -> None:
-    for subject in objects_at(obj, "subjects"):
-        if namespace := text_at(subject, "namespace"):
-            subject["namespace"] = facts.target(namespace)
-
-
 def _pause_schedule(obj: JsonObject, entry: Entry, facts: Facts) -> None:
     """A schedule that comes back must not start backups before somebody looked at the cluster."""
     obj["spec"] = {**object_at(obj, "spec"), "paused": True}
@@ -125,7 +120,11 @@ ACTIONS = (
     ),
     *(Action(name="images follow", resource=resource, change=map_images) for resource in POD_SPECS),
     Action(name="no token of the old cluster", resource="secrets", change=_drop_token_data),
-    Action(name="subjects follow", resource="rolebindings.rbac.authorization.k8s.io", change=_map_subjects),
-    Action(name="subjects follow", resource="clusterrolebindings.rbac.authorization.k8s.io", change=_map_subjects),
+    Action(name="subjects follow", resource="rolebindings.rbac.authorization.k8s.io", change=map_subjects),
+    Action(name="subjects follow", resource="clusterrolebindings.rbac.authorization.k8s.io", change=map_subjects),
+    *(
+        Action(name="services and parameters follow", resource=resource, change=map_references)
+        for resource in (*WEBHOOKS, API_SERVICES, CRDS, POLICY_BINDINGS)
+    ),
     Action(name="schedules are paused", resource=f"schedules.{GROUP}", change=_pause_schedule),
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pkg.apis.ark import RestoreSpec
 from pkg.apis.meta import JsonObject
+from pkg.restore.actions_namespaces import references
 from pkg.restore.archive import Entry
 from pkg.restore.fields import objects_at, text_at, texts_at
 from pkg.restore.plan import CLAIMS, PODS, VOLUMES
@@ -48,8 +49,14 @@ class UpdatePolicy:
         subjects = objects_at(obj, "subjects")
         if any(text_at(subject, "namespace") == self.ark_namespace for subject in subjects):
             return "it gives Ark its own rights"
-        if subjects and self.named_targets:
+        return self._of_mapping(entry, obj) if self.named_targets else ""
+
+    def _of_mapping(self, entry: Entry, obj: JsonObject) -> str:
+        """A copy beside the original must not take from the original what serves it."""
+        if objects_at(obj, "subjects"):
             return "the Restore maps namespaces, and those who have these rights now would lose them"
+        if any(text_at(one, "namespace") for one in references(obj, entry.group_resource)):
+            return "the Restore maps namespaces, and what it leads to now would no longer be asked"
         return ""
 
     def _of_namespace(self, entry: Entry, target: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 
@@ -27,7 +28,31 @@ EPHEMERAL: JsonObject = {
 }
 PROVISIONED: JsonObject = {"volume.kubernetes.io/selected-node": "n", "volume.kubernetes.io/storage-provisioner": "csi"}
 TOKEN: JsonObject = {"name": "kube-api-access-abcde", "projected": {}}
-SUBJECT: JsonObject = {"subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": "shop"}]}
+SUBJECT: JsonObject = {
+    "subjects": [
+        {"kind": "ServiceAccount", "name": "web", "namespace": "shop"},
+        {"kind": "User", "name": "system:serviceaccount:shop:web"},
+        {"kind": "Group", "name": "system:serviceaccounts:shop"},
+        {"kind": "Group", "name": "system:serviceaccounts"},
+    ]
+}
+SUBJECT_AFTER: JsonObject = {
+    "subjects": [
+        {"kind": "ServiceAccount", "name": "web", "namespace": "shop-2"},
+        {"kind": "User", "name": "system:serviceaccount:shop-2:web"},
+        {"kind": "Group", "name": "system:serviceaccounts:shop-2"},
+        {"kind": "Group", "name": "system:serviceaccounts"},
+    ]
+}
+REFERENCES = {
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": '{"webhooks":[{"clientConfig":{"service":%s}}, {}]}',
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": '{"webhooks":[{"clientConfig":{"service":%s}}]}',
+    "apiservices.apiregistration.k8s.io": '{"spec":{"service":%s}}',
+    "customresourcedefinitions.apiextensions.k8s.io": (
+        '{"spec":{"conversion":{"webhook":{"clientConfig":{"service":%s}}}}}'
+    ),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": '{"spec":{"paramRef":%s}}',
+}
 
 # The row's name -> what it works on -> the same afterwards.
 EXAMPLES: dict[str, tuple[JsonObject, JsonObject]] = {
@@ -83,7 +108,7 @@ EXAMPLES: dict[str, tuple[JsonObject, JsonObject]] = {
         {"type": "kubernetes.io/service-account-token", "data": {"token": "x", "own": "y"}},
         {"type": "kubernetes.io/service-account-token", "data": {"own": "y"}},
     ),
-    "subjects follow": (SUBJECT, {"subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": "shop-2"}]}),
+    "subjects follow": (SUBJECT, SUBJECT_AFTER),
     "schedules are paused": ({"spec": {"paused": False}}, {"spec": {"paused": True}}),
 }
 BY_RESOURCE: dict[tuple[str, str], JsonObject] = {
@@ -107,6 +132,9 @@ def example(row: Action) -> tuple[JsonObject, JsonObject | None]:
         after: JsonObject = {"initContainers": [{"image": "new.example/a:1"}], "containers": [{"image": "b"}]}
         path = POD_SPECS[row.resource]
         return nested(path, pod), nested(path, after)
+    if row.name == "services and parameters follow":
+        text = REFERENCES[row.resource]
+        return json.loads(text % '{"namespace":"shop"}'), json.loads(text % '{"namespace":"shop-2"}')
     if (row.name, row.resource) in BY_RESOURCE:
         return BY_RESOURCE[row.name, row.resource], None
     return EXAMPLES[row.name]

@@ -135,3 +135,14 @@ def test_rights_are_not_taken_from_a_namespace_that_is_only_copied() -> None:
     )
     found: JsonObject = {"subjects": [{"namespace": "shop"}]}
     assert "would lose them" in update_policy(spec, "heptio-ark").why_not(entry, found, "")
+
+
+@pytest.mark.parametrize("mapping", [{"shop": "copy"}, None], ids=["copied", "restored as it was"])
+def test_a_webhook_is_not_turned_away_from_a_namespace_that_is_only_copied(mapping: dict[str, str] | None) -> None:
+    spec = RestoreSpec(backup_name="b1", existing_resource_policy="update", namespace_mapping=mapping)
+    resource = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+    entry = Entry(group_resource=resource, namespace="", name="x", offset=0, size=0)
+    found: JsonObject = {"webhooks": [{"clientConfig": {"service": {"namespace": "shop", "name": "checks"}}}]}
+    why_not = update_policy(spec, "heptio-ark").why_not(entry, found, "")
+    assert ("no longer be asked" in why_not) == bool(mapping)
+    assert bool(why_not) == bool(mapping)
