@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import msgspec
@@ -27,7 +27,7 @@ from pkg.backup.hooks import HookedPod, hooked_pod, max_freeze_seconds
 from pkg.backup.job import BackupJob
 from pkg.backup.known import CapturedNamespaces
 from pkg.backup.open_hooks import OpenHooks
-from pkg.backup.parents import Parents
+from pkg.backup.parents import Parents, slot_seconds
 from pkg.backup.podvolumes import GONE_REASONS, RepositoryFailed, RepositoryReady
 from pkg.backup.replacements import replaced
 from pkg.backup.shrink import flagged
@@ -51,7 +51,7 @@ class CaptureRun:
     """One run over a ledger.
 
     Attributes:
-        items_total: What progress says beside the volumes.
+        items_total: What progress says beside the volumes, like `items_done`.
         freezes: What came of the hooks.
     """
 
@@ -70,7 +70,7 @@ class CaptureRun:
         self._known = CapturedNamespaces(job.store, log)
         self._parents = Parents()
         self._existing: list[PodVolumeBackup] = []
-        self.items_total = 0
+        self.items_total = self.items_done = 0
         self.freezes = FreezeResults()
 
     def run(self, entries: Entries) -> Entries:
@@ -192,15 +192,18 @@ class CaptureRun:
             return dataclasses.replace(found, message=f"{found.message}; none is made, for {self._known.problem}")
         return found
 
-    def _start(self, repository: RepositoryReady, entries: Iterable[LedgerEntry]) -> None:
+    def _start(self, repository: RepositoryReady, entries: Collection[LedgerEntry]) -> None:
         for entry in entries:
+            hooked = entry.pod_uid in self._hooked
+            sharing = [other for other in entries if other.pod_uid == entry.pod_uid] if hooked else [entry]
             spec = podvolumes.capture_spec(
                 self._job.backup,
                 entry,
                 repository,
                 cluster_id=self._job.cluster_id,
                 parent=self._parents.find(entry, repository.repository_id),
-                hold=entry.pod_uid in self._hooked,
+                hold=hooked,
+                last_run_seconds=slot_seconds(sharing, self._parents, repository.repository_id),
             )
             self._job.volumes.start(entry, spec)
             self._log.info("Volume wanted", volume=entry.key, capture=entry.capture, node=entry.node)
@@ -210,7 +213,8 @@ class CaptureRun:
         found = counts(ledger, tolerate_unread=self._job.backup.spec.tolerate_unread_files)
         running = [one for one in statuses.values() if one.phase not in podvolumes.FINISHED and one.progress]
         done = sum(one.progress.bytes_done for one in running if one.progress)
-        self._job.on_progress(self.items_total, 0, msgspec.structs.replace(found, bytes_done=found.bytes_done + done))
+        found = msgspec.structs.replace(found, bytes_done=found.bytes_done + done)
+        self._job.on_progress(self.items_total, self.items_done, found)
 
     def _gone(self, entry: LedgerEntry) -> LedgerEntry:
         if entry.state is not EntryState.FAILED or entry.reason not in GONE_REASONS:

@@ -33,7 +33,8 @@ from pkg.backup.scratch import scratch_errors, scratch_file
 from pkg.backup.shrink import with_condition
 from pkg.backup.spool import Spool
 from pkg.backup.stopping import is_canceled, raise_if_interrupted, raise_if_stopped
-from pkg.backup.store_items import write_tarball
+from pkg.backup.store_items import ItemStore
+from pkg.backup.tarball import TarballWriter
 from pkg.kube.backoff import retry_transient
 from pkg.kube.errors import KubeError, NotFoundError, ServerError, ThrottledError, TransportError
 from pkg.kube.refs import BACKUPS
@@ -131,14 +132,15 @@ class _Run:
 
     def _make(self, committer: Committer) -> BackupOutcome:
         with scratch_file(self._job.scratch_dir) as spool_file, scratch_file(self._job.scratch_dir) as tarball_file:
-            spool = Spool(spool_file)
-            gathered = self._gather(spool)
-            run = CaptureRun(self._job, self._stop, self._log, gathered.hooked)
-            run.items_total = spool.count
-            entries = run.run(gathered.entries)
+            with TarballWriter(tarball_file, self._job.clock) as tarball:
+                items = ItemStore(tarball, Spool(spool_file))
+                gathered = self._gather(items)
+                run = CaptureRun(self._job, self._stop, self._log, gathered.hooked)
+                run.items_total, run.items_done = items.count, items.stored
+                entries = run.run(gathered.entries)
+                items.store_pods(self._job, entries, stop=self._stop, log=self._log)
             errors = [*gathered.errors, *self._job.thawed.errors, *run.freezes.errors]
             self._warnings += run.freezes.warnings
-            digest = write_tarball(self._job, spool, entries, tarball_file, stop=self._stop, log=self._log)
             raise_if_interrupted(self._stop)
             ledger = Ledger(
                 backup_name=self._job.backup.metadata.name,
@@ -146,9 +148,9 @@ class _Run:
                 cluster_id=self._job.cluster_id,
                 entries=entries,
             )
-            status = self._final_status(ledger, errors, spool.count, digest)
+            status = self._final_status(ledger, errors, tarball)
             status = msgspec.structs.replace(status, frozen_seconds=self._frozen_seconds(run))
-            self._log.info("Backup ends", phase=status.phase, reason=status.reason, items=spool.count)
+            self._log.info("Backup ends", phase=status.phase, reason=status.reason, items=tarball.count)
             self._read_own()
             with scratch_errors():
                 size_bytes = tarball_file.seek(0, io.SEEK_END)
@@ -163,7 +165,7 @@ class _Run:
         earlier = (self._job.backup.status.frozen_seconds, self._job.thawed.frozen_seconds)
         return math.ceil(max(*earlier, *run.freezes.frozen_seconds.values()))
 
-    def _gather(self, spool: Spool) -> Gathered:
+    def _gather(self, items: ItemStore) -> Gathered:
         raise_if_stopped(self._stop)
         discovery = retry_transient(self._job.discover, stop=self._stop, clock=self._job.clock)
         for warning in discovery.warnings:
@@ -171,7 +173,7 @@ class _Run:
         self._warnings = len(discovery.warnings) + self._job.thawed.warnings
         for error in self._job.thawed.errors:
             self._log.error("Post hook of an interrupted run failed", error=error)
-        return Gathering(self._job, spool, self._stop, self._log).run(discovery)
+        return Gathering(self._job, items, self._stop, self._log).run(discovery)
 
     def _read_own(self) -> JsonObject:
         """The Backup as it is now; raises BackupGoneError where it was deleted, also where another has its name."""
@@ -194,14 +196,14 @@ class _Run:
         retry_transient(self._job.confirm, stop=StopToken(), clock=self._job.clock)
         committer.put(self._keys.metadata, metadata_json(raw, status))
 
-    def _final_status(self, ledger: Ledger, errors: list[str], items: int, digest: str) -> BackupStatus:
+    def _final_status(self, ledger: Ledger, errors: list[str], tarball: TarballWriter) -> BackupStatus:
         tolerate = self._job.backup.spec.tolerate_unread_files
         verdict = phase_of(ledger, errors, tolerate_unread=tolerate, cancelled=is_canceled(self._stop))
         return msgspec.structs.replace(
             _status(self._job, verdict, self._warnings),
-            progress=ItemProgress(total_items=items, items_done=items),
+            progress=ItemProgress(total_items=tarball.count, items_done=tarball.count),
             volumes=counts(ledger, tolerate_unread=tolerate),
-            tarball_sha256=digest,
+            tarball_sha256=tarball.sha256,
             conditions=with_condition(self._job.backup.status.conditions, ledger.entries, self._job.clock.now()),
         )
 

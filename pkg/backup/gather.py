@@ -1,4 +1,4 @@
-"""The first half of a backup: all objects in the spool, and the ledger of what is to be captured."""
+"""The first half of a backup: every list is read, and from what was seen comes the ledger of what to capture."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from pkg.backup.errors import SpecInvalidError
 from pkg.backup.hooks import HookedPod
 from pkg.backup.job import BackupJob
 from pkg.backup.selection import Scope, plan_lists, scope_of
-from pkg.backup.spool import Item, Spool
-from pkg.backup.survey import Survey, ledger_entries
+from pkg.backup.spool import Item
+from pkg.backup.store_items import ItemStore
+from pkg.backup.survey import NOTED, Survey, ledger_entries
 from pkg.kube.backoff import retry_transient
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import KubeError
@@ -52,18 +53,18 @@ class Gathering:
     """
 
     def __init__(
-        self, job: BackupJob, spool: Spool, stop: StopToken, log: structlog.typing.FilteringBoundLogger
+        self, job: BackupJob, items: ItemStore, stop: StopToken, log: structlog.typing.FilteringBoundLogger
     ) -> None:
         self._job = job
         self._log = log
-        self._spool = spool
+        self._items = items
         self._stop = stop
         spec = job.backup.spec
         self._survey = Survey(default_all=bool(spec.default_volumes_to_restic), hooks=spec.hooks)
         self.errors: list[str] = []
 
     def run(self, discovery: Discovery) -> Gathered:
-        """Fills the spool and says what is to be captured.
+        """Takes all objects in and says what is to be captured.
 
         Raises:
             SpecInvalidError: the spec names what the server does not have.
@@ -72,7 +73,7 @@ class Gathering:
         scope = self._scope(discovery)
         collector = self._collector(scope)
         requests = plan_lists(scope, discovery)
-        collector.collect_all(requests, lambda: self._job.on_progress(self._spool.count, 0, None))
+        collector.collect_all(requests, lambda: self._job.on_progress(self._items.count, self._items.stored, None))
         self._add_needed(collector)
         listed = {request.ref.group_resource for request in requests}
         self._add_roles(collector, scope, discovery, listed)
@@ -92,8 +93,9 @@ class Gathering:
         return Collector(
             client=self._job.client,
             scope=scope,
-            spool=self._spool,
+            items=self._items,
             on_item=self._see,
+            noted=NOTED,
             stop=self._stop,
             clock=self._job.clock,
             log=self._log,

@@ -6,10 +6,12 @@ repository that is written to: restic fails on a parent it does not know.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pkg.apis.reasons import VolumePhase
-from pkg.apis.volumes import PodVolumeBackup
+from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupStatus
 from pkg.volumes.ledger import LedgerEntry
 
 _Key = tuple[str, ...]
@@ -17,11 +19,16 @@ _Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """An earlier capture: its snapshot, how large the volume was, and whose backup it is."""
+    """An earlier capture: its snapshot, how large the volume was, whose backup it is, and how long it took.
+
+    Attributes:
+        seconds: None where that is not known.
+    """
 
     snapshot_id: str = ""
     bytes: int = 0
     backup: str = ""
+    seconds: int | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +50,7 @@ class Parents:
             snapshot_id=status.snapshot_id,
             bytes=status.progress.total_bytes if status.progress else 0,
             backup=(spec.tags or {}).get("backup", ""),
+            seconds=_run_seconds(status),
         )
 
     def find(self, entry: LedgerEntry, repository_id: str) -> str:
@@ -53,6 +61,22 @@ class Parents:
     def of(self, snapshot_id: str) -> Parent:
         """What is known of a snapshot."""
         return self._known.get(snapshot_id, Parent(snapshot_id=snapshot_id))
+
+
+def slot_seconds(entries: Iterable[LedgerEntry], parents: Parents, repository_id: str) -> int | None:
+    """How long volumes that share a slot needed it the last time; None where that is known of none."""
+    found = (parents.of(parents.find(entry, repository_id)).seconds for entry in entries)
+    known = [seconds for seconds in found if seconds is not None]
+    return sum(known) if known else None
+
+
+def _run_seconds(status: PodVolumeBackupStatus) -> int | None:
+    """What restic took, or the time in the slot where an older agent did not say."""
+    if status.run_seconds:
+        return status.run_seconds
+    if status.slot_at is None or status.completion_timestamp is None:
+        return None
+    return math.ceil((status.completion_timestamp - status.slot_at).total_seconds())
 
 
 def _key(repository_id: str, claim_uid: str, namespace: str, pod: str, volume: str) -> _Key:

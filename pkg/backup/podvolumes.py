@@ -102,6 +102,7 @@ def capture_spec(
     cluster_id: str,
     parent: str,
     hold: bool = False,
+    last_run_seconds: int | None = None,
 ) -> PodVolumeBackupSpec:
     """What an agent is told; the tags are 0.9's six and the cluster, the agent adds the object's own UID."""
     return PodVolumeBackupSpec(
@@ -123,6 +124,7 @@ def capture_spec(
         parent_snapshot_id=parent,
         excludes=entry.excludes,
         hold=hold,
+        last_run_seconds=last_run_seconds,
     )
 
 

@@ -5,7 +5,7 @@ A name that does not resolve never widens a filter: `validate_backup` refuses it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pkg.apis.ark import BackupSpec
@@ -48,15 +48,16 @@ class Scope:
 
     def takes_object(self, ref: ResourceRef, namespace: str, name: str) -> bool:
         """Whether an object passes; its labels are asked where objects are listed."""
-        return self.takes_resource(ref) and self.takes_in(ref, namespace, name)
+        return self.takes_resource(ref) and self.filter_of(ref)(namespace, name)
 
-    def takes_in(self, ref: ResourceRef, namespace: str, name: str) -> bool:
-        """The same of a resource that is known to pass."""
+    def filter_of(self, ref: ResourceRef) -> Callable[[str, str], bool]:
+        """Which objects of a resource that is known to pass do pass, by namespace and name."""
         if ref == NAMESPACES:
-            return name in self.namespaces
+            return lambda namespace, name: name in self.namespaces
         if not ref.namespaced:
-            return self.cluster_resources is not False
-        return namespace in self.namespaces and not (ref == SECRETS and namespace == self.own_namespace)
+            return lambda namespace, name: self.cluster_resources is not False
+        hidden = self.own_namespace if ref == SECRETS else None
+        return lambda namespace, name: namespace != hidden and namespace in self.namespaces
 
     def takes_namespace_object(self, name: str, labels: dict[str, str], used: Iterable[str]) -> bool:
         """Whether a Namespace itself is stored: named, matching, or the home of something that is stored."""

@@ -1,10 +1,13 @@
-"""The second half of a backup: from the spool into the tarball, pods with this backup's snapshot annotations."""
+"""Where a backup's items go: at once into the tarball, but pods into the spool until their captures ended.
+
+A pod is stored with this backup's snapshot annotations, which are known when its volumes are captured, hours later;
+nothing else changes, and what is packed while the next page is on its way costs no time of its own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import BinaryIO
 
 import structlog.typing
 
@@ -21,25 +24,47 @@ from pkg.volumes.ledger import EntryState, LedgerEntry
 PROGRESS_ITEMS = 500
 
 
-def write_tarball(
-    job: BackupJob,
-    spool: Spool,
-    entries: Iterable[LedgerEntry],
-    file: BinaryIO,
-    *,
-    stop: StopToken,
-    log: structlog.typing.FilteringBoundLogger,
-) -> str:
-    """Writes all items and returns the digest. A pod of which something was captured is read again first."""
-    snapshots = snapshots_by_pod(entries)
-    with TarballWriter(file, job.clock) as tarball:
-        for item in spool:
-            tarball.add(_final(job, item, snapshots, log))
-            if tarball.count % PROGRESS_ITEMS == 0:
+class ItemStore:
+    """Takes the items of one backup, one after the other."""
+
+    def __init__(self, tarball: TarballWriter, spool: Spool) -> None:
+        self._tarball = tarball
+        self._spool = spool
+
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return self._tarball.count + self._spool.count
+
+    @property
+    def stored(self) -> int:
+        """How many of them are in the tarball."""
+        return self._tarball.count
+
+    def append(self, item: Item) -> None:
+        """Stores an item, or keeps it until its volumes are captured."""
+        if item.ref.plural == PODS.plural and item.ref == PODS:
+            self._spool.append(item)
+        else:
+            self._tarball.add(item)
+
+    def store_pods(
+        self,
+        job: BackupJob,
+        entries: Iterable[LedgerEntry],
+        *,
+        stop: StopToken,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        """Stores what was kept; a pod of which something was captured is read again first."""
+        snapshots = snapshots_by_pod(entries)
+        total = self.count
+        for number, item in enumerate(self._spool, 1):
+            self._tarball.add(_final(job, item, snapshots, log))
+            if number % PROGRESS_ITEMS == 0:
                 raise_if_interrupted(stop)
-                job.on_progress(spool.count, tarball.count, None)
-    job.on_progress(spool.count, tarball.count, None)
-    return tarball.sha256
+                job.on_progress(total, self.stored, None)
+        job.on_progress(total, total, None)
 
 
 def snapshots_by_pod(entries: Iterable[LedgerEntry]) -> dict[tuple[str, str], dict[str, str]]:
@@ -57,8 +82,6 @@ def _final(
     snapshots: dict[tuple[str, str], dict[str, str]],
     log: structlog.typing.FilteringBoundLogger,
 ) -> Item:
-    if item.ref != PODS:
-        return item
     own = snapshots.get((item.namespace, item.name), {})
     if not own and not has_snapshot_annotations(item.body):
         return item

@@ -1,4 +1,4 @@
-"""From the pods, claims and volumes that pass by on their way into the spool: which volumes the backup is about.
+"""From the pods, claims and volumes that pass by on their way into the tarball: which volumes the backup is about.
 
 Only what the ledger needs is kept of them. `ledger_entries` is pure; what it lacks is read before.
 """
@@ -20,6 +20,7 @@ from pkg.volumes.ledger import EntryState, LedgerEntry
 from pkg.volumes.selection import Rejected, Selected, claim_of, excluded_paths, is_running, select_volumes
 from pkg.volumes.source import volume_source
 
+NOTED = frozenset({PODS, PVCS, PVS, SERVICE_ACCOUNTS})
 Answers = tuple[Selected | Rejected, ...]
 
 _POD = msgspec.json.Decoder(Pod)

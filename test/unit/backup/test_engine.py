@@ -44,11 +44,11 @@ def test_a_backup_is_made_of_its_five_files(world: BackupWorld) -> None:
     assert (outcome.phase, outcome.reason, outcome.found) == (BackupPhase.COMPLETED, "", False)
     assert set(world.store.objects) == {KEYS.claim, KEYS.tarball, KEYS.log, KEYS.volumes, KEYS.metadata}
     assert list(world.stored) == [
-        SHOP_POD,
         "resources/persistentvolumeclaims/namespaces/shop/data-db-0.json",
         "resources/persistentvolumes/cluster/pv-data-db-0.json",
         "resources/configmaps/namespaces/shop/settings.json",
         "resources/namespaces/cluster/shop.json",
+        SHOP_POD,  # after its volumes
     ]
     assert world.stored["resources/configmaps/namespaces/shop/settings.json"]["kind"] == "ConfigMap"
 
