@@ -41,14 +41,17 @@ def _hook(page: Page, hook: BackupResourceHookSpec, indent: int) -> None:
     included(page, "Namespaces", hook.included_namespaces, hook.excluded_namespaces, indent=indent + 1)
     included(page, "Resources", hook.included_resources, hook.excluded_resources, indent=indent + 1)
     page.pair("Label selector", selector_text(hook.label_selector), indent=indent + 1)
-    for label, entries in (("Pre", hook.pre or hook.hooks or ()), ("Post", hook.post or ())):
+    commands = (("Pre", hook.pre or hook.hooks or (), "30s"), ("Post", hook.post or (), "2m"))
+    for label, entries, timeout in commands:
         for entry in entries:
             if entry.exec:
                 page.line(f"{label} Exec Hook:", indent=indent + 1)
                 page.pair("Container", entry.exec.container or "<first>", indent=indent + 2)
                 page.pair("Command", " ".join(entry.exec.command or ()), indent=indent + 2)
                 page.pair("On Error", entry.exec.on_error or "Fail", indent=indent + 2)
-                page.pair("Timeout", entry.exec.timeout or "30s", indent=indent + 2)
+                page.pair(
+                    "Timeout", timeout if entry.exec.timeout in ("", "0s") else entry.exec.timeout, indent=indent + 2
+                )
 
 
 def _ttl_text(ttl: str) -> str:

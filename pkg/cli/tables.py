@@ -35,7 +35,7 @@ def _backup_columns(now: datetime.datetime) -> list[Column[Backup]]:
 def _restore_columns(now: datetime.datetime) -> list[Column[Restore]]:
     return [
         Column("NAME", lambda one: one.metadata.name),
-        Column("BACKUP", lambda one: one.spec.backup_name),
+        Column("BACKUP", lambda one: one.backup_name or NONE),
         Column("STATUS", lambda one: one.status.phase or "New"),
         Column("WARNINGS", lambda one: str(one.status.warnings)),
         Column("ERRORS", lambda one: str(one.status.errors)),

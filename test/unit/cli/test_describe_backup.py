@@ -89,7 +89,7 @@ def test_the_sections_of_0_9_stand_in_their_order(ark: Ark, api: FakeApi) -> Non
     [
         pytest.param("  freeze:\n    Namespaces:\n      Included:", id="a hook has filters of its own"),
         pytest.param("    Pre Exec Hook:\n      Container:", id="a command before"),
-        pytest.param("fsfreeze -u\n      On Error:   Continue\n      Timeout:    30s\n", id="a command after"),
+        pytest.param("fsfreeze -u\n      On Error:   Continue\n      Timeout:    2m\n", id="a command after"),
         pytest.param("Pinned:                  audit\n", id="pinned"),
         pytest.param("Imported:                made by an Ark 0.9\n", id="imported"),
         pytest.param("RecoveryKitUnverified:   save the kit\n", id="a condition"),
