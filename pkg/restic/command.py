@@ -7,6 +7,7 @@ captured as one marker file from standard input, which no restore ever writes.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ EMPTY_MARKER = ".ark-empty-volume"
 # Never worth a backup: the file system's own, and snapshots that a server shows inside the volume (operators.md 27).
 ALWAYS_EXCLUDED = ("/lost+found", "/.snapshot", "/.zfs/snapshot")
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
+_LOCKING = frozenset({"backup", "restore", "forget", "prune", "check"})
 _GLOB_CHARACTERS = "\\*?["
 # 0.19.1 repeats a refused, unreachable or missing backend for 15 minutes before it says so.
 _OPEN_SECONDS, _LIST_SECONDS, _LOCAL_SECONDS = 60.0, 300.0, 10.0
@@ -44,12 +46,24 @@ class Command:
     lock_wait_seconds: float = 0.0
     answer_seconds: float | None = None
 
+    @property
+    def takes_lock(self) -> bool:
+        """Whether restic writes a lock into the repository for it."""
+        return self.verb in _LOCKING and "--no-lock" not in self.arguments
+
+    def with_lock_wait(self, seconds: int) -> Command:
+        """The same with another patience; it must have one."""
+        at = self.arguments.index("--retry-lock") + 1
+        arguments = (*self.arguments[:at], f"{seconds}s", *self.arguments[at + 1 :])
+        return dataclasses.replace(self, arguments=arguments, lock_wait_seconds=seconds)
+
 
 def backup(
     *,
     directory: str,
     tags: Mapping[str, str],
     parent: str = "",
+    unless_unchanged: bool = False,
     excludes: tuple[str, ...] = (),
     exclude_caches: bool = True,
     options: tuple[str, ...] = (),
@@ -61,6 +75,7 @@ def backup(
         directory: The volume's root; absolute.
         tags: The snapshot's tags.
         parent: Full id of the snapshot to compare with; empty lets restic look for one.
+        unless_unchanged: No snapshot is made where everything is as in the parent.
         excludes: restic's patterns; one that begins with a slash is meant from the volume's root, any other anywhere
             below it.
         exclude_caches: Directories with a CACHEDIR.TAG stay out.
@@ -72,6 +87,7 @@ def backup(
         *_start("backup", options, lock_wait_seconds=lock_wait_seconds),
         *_host_and_tags(tags),
         *(("--parent", parent) if parent else ()),
+        *(("--skip-if-unchanged",) if unless_unchanged else ()),
         *(argument for pattern in patterns for argument in ("--exclude", pattern)),
         *(("--exclude-caches",) if exclude_caches else ()),
         ".",
@@ -168,10 +184,21 @@ def prune(
     return _maintenance("prune", arguments, lock_wait_seconds)
 
 
-def check(*, options: tuple[str, ...] = (), lock_wait_seconds: int = 0) -> Command:
-    """Verifies the repository's structure, not its data; needs the repository for itself."""
-    arguments = _start("check", options, lock_wait_seconds=lock_wait_seconds)
-    return _maintenance("check", arguments, lock_wait_seconds)
+def check(
+    *, part: str = "", no_lock: bool = False, options: tuple[str, ...] = (), lock_wait_seconds: int = 0
+) -> Command:
+    """Verifies the repository's structure; needs the repository for itself.
+
+    Args:
+        part: Which of its data is read too, such as `7/100`; empty for none.
+        no_lock: Goes on beside others, whose changes may then look like errors.
+        options: Backend options.
+        lock_wait_seconds: How long to wait for a lock.
+    """
+    wait = 0 if no_lock else lock_wait_seconds
+    data = ("--read-data-subset", part) if part else ()
+    arguments = (*_start("check", options, no_lock=no_lock, lock_wait_seconds=wait), *data)
+    return _maintenance("check", arguments, wait)
 
 
 def list_locks(*, options: tuple[str, ...] = ()) -> Command:

@@ -32,6 +32,7 @@ class Finished:
         stop_reason: The stop token's reason, when it ended the call.
         silent_seconds: How long nothing was allowed to move.
         reports_progress: Whether the call would have reported progress; false for those that only answer.
+        pid: Number that the process had; 0 when none was started.
     """
 
     verb: str
@@ -46,6 +47,7 @@ class Finished:
     silent_seconds: float = 0.0
     reports_progress: bool = True
     seconds: float = 0.0
+    pid: int = 0
 
     @property
     def summary(self) -> Summary | None:
@@ -70,7 +72,7 @@ class Finished:
     @property
     def words(self) -> str:
         """All that may name a reason: the last word, the item errors."""
-        return "\n".join((self.exit_message, *(e.error.message for e in self.item_errors)))
+        return "\n".join((self.exit_message, *(e.text for e in self.item_errors)))
 
     @property
     def last_retry(self) -> str:

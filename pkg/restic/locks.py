@@ -1,13 +1,21 @@
-"""The locks of a repository, read without taking one; nothing here removes any."""
+"""The locks of a repository, read without taking one, and removed one by one.
+
+A lock is a file that is never written twice: a process that refreshes its lock, every 5 minutes, writes a new file
+under a new id and then deletes the old one. So deleting an id that was read can only ever hit the very state that was
+read. restic's own `unlock` is not used: it judges by age or by the number of a process, which says nothing about
+another container (a live backup was destroyed by it).
+"""
 
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import dataclass
 
 import msgspec
 
 from pkg.kube.stop import StopToken
+from pkg.objectstore.store import ObjectStore
 from pkg.restic import command
 from pkg.restic.classify import error_from
 from pkg.restic.environment import ResticEnvironment
@@ -16,6 +24,8 @@ from pkg.restic.repository import unexpected_answer
 from pkg.restic.runner import ResticRunner
 
 MANY = 100
+UNREFRESHED = datetime.timedelta(minutes=30)  # restic's own measure of a stale lock
+_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class LockContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +64,41 @@ def list_locks(runner: ResticRunner, environment: ResticEnvironment, stop: StopT
     if finished.exit_code:
         raise error_from(finished)
     ids = sorted({line.strip() for line in finished.stdout.decode(errors="replace").splitlines() if line.strip()})
-    return [_read(runner, environment, one, stop) for one in ids[:MANY]]
+    return [read_lock(runner, environment, one, stop) for one in ids[:MANY]]
 
 
-def _read(runner: ResticRunner, environment: ResticEnvironment, lock_id: str, stop: StopToken) -> Lock:
+def lock_ids(store: ObjectStore, directory: str) -> list[str]:
+    """The ids of all locks, by one listing of the store.
+
+    Args:
+        store: Where the repository lies.
+        directory: The repository's place in it.
+
+    Raises:
+        StoreError: They cannot be listed.
+    """
+    names = (info.key.rpartition("/")[2] for info in store.list(f"{directory}/locks"))
+    return sorted(name for name in names if _ID.fullmatch(name))
+
+
+def remove_lock(store: ObjectStore, directory: str, lock_id: str) -> None:
+    """Deletes exactly this lock; one that is gone is as good as removed.
+
+    Raises:
+        StoreError: It may still be there.
+        ValueError: That is no id of a lock.
+    """
+    if not _ID.fullmatch(lock_id):
+        raise ValueError(f"{lock_id!r} is no id of a lock")
+    store.delete([f"{directory}/locks/{lock_id}"])
+
+
+def read_lock(runner: ResticRunner, environment: ResticEnvironment, lock_id: str, stop: StopToken) -> Lock:
+    """One lock; without content when it was released meanwhile.
+
+    Raises:
+        ResticError: It cannot be read.
+    """
     finished = runner.run(command.cat_lock(lock_id, options=environment.options), environment, stop)
     if finished.exit_code:
         error = error_from(finished)

@@ -145,7 +145,7 @@ class Runner:
         finally:
             supervision.leave_nothing()
             self._forget(child)
-        return self._finished(command, environment, outcome)
+        return self._finished(command, environment, outcome, child.pid)
 
     def _limit(self, command: Command) -> float:
         return self._no_progress_seconds if command.answer_seconds is None else command.answer_seconds
@@ -172,7 +172,9 @@ class Runner:
         with self._lock:
             del self._running[child.pid]
 
-    def _finished(self, command: Command, environment: ResticEnvironment | None, outcome: Outcome) -> Finished:
+    def _finished(
+        self, command: Command, environment: ResticEnvironment | None, outcome: Outcome, pid: int
+    ) -> Finished:
         redacted = environment.redacted if environment else str
         finished = Finished(
             verb=command.verb,
@@ -187,6 +189,7 @@ class Runner:
             silent_seconds=self._limit(command),
             reports_progress=command.answer_seconds is None,
             seconds=outcome.seconds,
+            pid=pid,
         )
         log.debug("Restic ended", verb=command.verb, exit_code=finished.exit_code, seconds=round(finished.seconds, 2))
         return finished
