@@ -6,7 +6,8 @@ import datetime
 
 import msgspec
 
-from pkg.apis.meta import ApiStruct, Object, ObjectReference
+from pkg.apis.holders import LockHolder
+from pkg.apis.meta import ApiStruct, Condition, Object, ObjectReference
 from pkg.apis.names import DEFAULT_LOCATION
 
 
@@ -62,6 +63,8 @@ class PodVolumeBackupSpec(ApiStruct, frozen=True, kw_only=True):
         timeout: The longest time from the slot to the end, as a Go duration; empty for none.
         hold: The agent takes a slot and waits until this is false.
         cancel_reason: Why it is canceled, where nobody asked for it: FreezeExceeded, HookFailed or Thawed.
+        last_run_seconds: How long the slot was needed the last time: by the volume, or by all volumes of a pod with
+            hooks; absent where that is not known.
     """
 
     node: str = ""
@@ -77,6 +80,7 @@ class PodVolumeBackupSpec(ApiStruct, frozen=True, kw_only=True):
     cancel: bool = False
     timeout: str = ""
     cancel_reason: str = ""
+    last_run_seconds: int | None = None
 
 
 class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
@@ -84,10 +88,12 @@ class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
 
     Attributes:
         holder: UID of the agent pod and start of its process (`<pod uid>/<start>`) that works on it.
-        attempts: How many times restic was started for it.
+        attempts: Runs that failed by restic's fault, with the one that goes on or ended it; 3 at most.
+        interruptions: Runs that ended with their agent, by no fault of restic's; they cost no attempt.
         slot_at: When the agent took it on.
         repository_id: Id of the repository that the snapshot is in.
         unread_files: Files that restic could not read (exit code 3); the first paths in `unread_paths`.
+        run_seconds: How long restic ran for it, rounded up; 0 where nobody measured it.
     """
 
     phase: str = ""
@@ -97,6 +103,7 @@ class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
     reason: str = ""
     holder: str = ""
     attempts: int = 0
+    interruptions: int = 0
     slot_at: datetime.datetime | None = None
     start_timestamp: datetime.datetime | None = None
     completion_timestamp: datetime.datetime | None = None
@@ -106,6 +113,7 @@ class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
     unread_files: int = 0
     unread_paths: tuple[str, ...] | None = None
     root: RootMetadata | None = None
+    run_seconds: int = 0
 
 
 class PodVolumeBackup(Object, frozen=True, kw_only=True):
@@ -145,7 +153,7 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
 
 
 class PodVolumeRestoreStatus(ApiStruct, frozen=True, kw_only=True):
-    """What became of it."""
+    """What became of it; `attempts` and `interruptions` as of a PodVolumeBackup."""
 
     phase: str = ""
     message: str = ""
@@ -153,6 +161,7 @@ class PodVolumeRestoreStatus(ApiStruct, frozen=True, kw_only=True):
     path: str = ""
     holder: str = ""
     attempts: int = 0
+    interruptions: int = 0
     slot_at: datetime.datetime | None = None
     start_timestamp: datetime.datetime | None = None
     completion_timestamp: datetime.datetime | None = None
@@ -193,6 +202,33 @@ class MaintenanceRun(ApiStruct, frozen=True, kw_only=True):
     completion_timestamp: datetime.datetime | None = None
 
 
+class Verification(ApiStruct, frozen=True, kw_only=True):
+    """How far reading everything in a repository is: in parts, one after the other, without a lock.
+
+    Attributes:
+        message: In how many days all data is read at this rate, or why nothing is read.
+        part: The last part of this round that was read, of so many `parts`.
+        round_began_at: When the first part of this round was due.
+        read_at: When the last part was read, and how large it was in `read_bytes`.
+        full_at: When the last round ended, in which all data was read.
+        size_bytes: Of the data, when it was measured last.
+        suspect: A part like `7/100` in which errors were found without a lock, until it was read without any.
+        runs: The last five runs, the newest first.
+    """
+
+    message: str = ""
+    part: int = 0
+    parts: int = 0
+    round_began_at: datetime.datetime | None = None
+    read_at: datetime.datetime | None = None
+    read_bytes: int = 0
+    full_at: datetime.datetime | None = None
+    size_bytes: int = 0
+    measured_at: datetime.datetime | None = None
+    suspect: str = ""
+    runs: tuple[MaintenanceRun, ...] | None = None
+
+
 class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     """Whether it can be used.
 
@@ -208,6 +244,9 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
         last_forget_time: When queued snapshots were forgotten last.
         last_prune_time: When unused data was removed last.
         last_check_time: When the structure was verified last.
+        holders: Processes of ours that may hold locks in it, by the UID of their pods.
+        verification: How far reading all data is.
+        conditions: Damaged, while errors that were confirmed under a lock stand.
     """
 
     phase: str = ""
@@ -226,6 +265,9 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     last_forget_time: datetime.datetime | None = None
     last_prune_time: datetime.datetime | None = None
     last_check_time: datetime.datetime | None = None
+    holders: dict[str, LockHolder] | None = None
+    verification: Verification | None = None
+    conditions: tuple[Condition, ...] | None = None
 
 
 class ResticRepository(Object, frozen=True, kw_only=True):
