@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pkg.apis.core import Container
 from pkg.apis.meta import JsonObject
-from pkg.apis.names import MARKER_VOLUME, RESTIC_WAIT_CONTAINER
+from pkg.apis.names import GIVEN_UP_ANNOTATION, GIVEN_UP_VOLUME, MARKER_VOLUME, RESTIC_WAIT_CONTAINER
 from pkg.kube.refs import PODS
 from pkg.testing.processes import Process
 from pkg.testing.standin_api import Api, ApiError
@@ -25,6 +25,8 @@ from pkg.testing.standin_volumes import Storage, plan_directories, set_up, tear_
 
 HELPER_MODULE = "pkg.cli.restore_helper"
 MARKER_DIRECTORY_VARIABLE = "ARK_MARKER_DIR"
+GIVEN_UP_FILE_VARIABLE = "ARK_GIVEN_UP_FILE"
+GIVEN_UP_FILE = "given-up"
 HOLD_ANNOTATION = "standin.test/hold"
 NOT_READY_ANNOTATION = "standin.test/not-ready"
 EXIT_CODE_ANNOTATION = "standin.test/exit-code"
@@ -128,6 +130,7 @@ class PodLife:
     def _wait_for_restore(self, pod: Pod, container: Container) -> bool:
         if self._monotonic() < self._retry_at:
             return False
+        self._show_given_up(pod)
         helper = self._helper = self._helper or self._start_helper(container)
         match helper.exit_code:
             case None:
@@ -141,14 +144,24 @@ class PodLife:
                 self._init_failed(pod, exit_code)
                 return False
 
+    def _show_given_up(self, pod: Pod) -> None:
+        """Write the annotation that the pod's downward API volume shows, as it is now."""
+        if GIVEN_UP_VOLUME in self.volumes:
+            (self.volumes[GIVEN_UP_VOLUME] / GIVEN_UP_FILE).write_text(pod.metadata.annotation(GIVEN_UP_ANNOTATION))
+
     def _start_helper(self, container: Container) -> Process:
-        """The container's markers are in its emptyDir, which lies elsewhere for a process that is no container."""
+        """What it looks at is in the pod's volumes, which lie elsewhere for a process that is no container."""
         markers = self.directory / "volumes" / "kubernetes.io~empty-dir" / MARKER_VOLUME
+        given_up = self.directory / "volumes" / "kubernetes.io~downward-api" / GIVEN_UP_VOLUME / GIVEN_UP_FILE
         return Process(
             f"{RESTIC_WAIT_CONTAINER} of {self._uid}",
             [sys.executable, "-m", HELPER_MODULE, *(container.args or ())],
             log=self._node.logs / f"{self._uid}.{RESTIC_WAIT_CONTAINER}.log",
-            environment={**os.environ, MARKER_DIRECTORY_VARIABLE: str(markers)},
+            environment={
+                **os.environ,
+                MARKER_DIRECTORY_VARIABLE: str(markers),
+                GIVEN_UP_FILE_VARIABLE: str(given_up),
+            },
         ).start()
 
     def _init_failed(self, pod: Pod, exit_code: int) -> None:
