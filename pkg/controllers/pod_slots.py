@@ -30,16 +30,17 @@ class PodSlots:
         self._pods: dict[str, _Held] = {}
         self._pod_of: dict[Key, str] = {}
 
-    def hold(self, key: Key, pod: str, group: str) -> bool:
+    def hold(self, key: Key, pod: str, group: str, last_seconds: float | None = None) -> bool:
         """Counts a volume to its pod's slot, which is taken with the first of them; False while there is none.
 
         Args:
             key: The volume.
             pod: What tells the pod's freeze from every other.
             group: Among whom slots are shared fairly.
+            last_seconds: How long the pod's volumes needed a slot the last time; None where that is not known.
         """
         with self._lock:
-            if pod not in self._pods and not self._slots.try_take(f"pod {pod}", group):
+            if pod not in self._pods and not self._slots.try_take(f"pod {pod}", group, last_seconds):
                 return False
             self._pods.setdefault(pod, _Held()).members.add(key)
             self._pod_of[key] = pod
@@ -50,14 +51,14 @@ class PodSlots:
         with self._lock:
             return key in self._pod_of
 
-    def try_run(self, key: Key, group: str) -> bool:
+    def try_run(self, key: Key, group: str, last_seconds: float | None = None) -> bool:
         """Whether a volume may be worked on now: in its pod's slot, or in one of its own."""
         with self._lock:
             held = self._pods.get(self._pod_of.get(key, ""))
             if held is not None and held.user in (None, key):
                 held.user = key
                 return True
-            return self._slots.try_take(str(key), group)
+            return self._slots.try_take(str(key), group, last_seconds)
 
     def release(self, key: Key) -> None:
         """Gives back what a volume has; its pod's slot goes with the last one."""

@@ -7,6 +7,7 @@ files restic could not read, and a capture must not turn whole by being interrup
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import structlog
@@ -67,6 +68,10 @@ class BackupKind:
     def group(self, obj: PodVolumeBackup) -> str:
         """The pod's namespace."""
         return obj.spec.pod.namespace
+
+    def last_seconds(self, obj: PodVolumeBackup) -> float | None:
+        """How long the slot was needed the last time, as the server knows it."""
+        return None if obj.spec.last_run_seconds is None else float(obj.spec.last_run_seconds)
 
     def before_failure(self, obj: PodVolumeBackup, reason: Reason, message: str) -> None:
         """Nothing: only the API knows of a backup."""
@@ -165,6 +170,7 @@ def captured_status(
         "snapshotID": summary.snapshot_id,
         "repositoryID": repository_id,
         "bytesAdded": summary.bytes_added,
+        "runSeconds": math.ceil(summary.seconds),
         "root": to_json(root),
         "progress": to_json(
             VolumeProgress(

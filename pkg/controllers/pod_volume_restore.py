@@ -63,6 +63,10 @@ class RestoreKind:
         """The pod's namespace."""
         return obj.spec.pod.namespace
 
+    def last_seconds(self, obj: PodVolumeRestore) -> float | None:
+        """Nothing: a restore's slots are its own, and none is kept."""
+        return None
+
     def before_failure(self, obj: PodVolumeRestore, reason: Reason, message: str) -> None:
         """Tells the waiting pod, so that it does not wait for ever."""
         try:

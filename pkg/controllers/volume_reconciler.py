@@ -59,6 +59,10 @@ class VolumeKind(Protocol[T_contra]):
         """The namespace among which slots are shared fairly."""
         ...
 
+    def last_seconds(self, obj: T_contra) -> float | None:
+        """How long its slot was needed the last time; None where that is not known."""
+        ...
+
     def run(self, obj: T_contra, stop: StopToken) -> VolumeOutcome:
         """Moves the data; blocks. Never raises for what can go wrong with a volume."""
         ...
@@ -144,7 +148,7 @@ class VolumeReconciler(Generic[T]):
         self._slots.release(key)
 
     def _claim(self, key: Key, obj: T) -> Result:
-        if not self._slots.try_run(key, self._kind.group(obj)):
+        if not self._slots.try_run(key, self._kind.group(obj), self._kind.last_seconds(obj)):
             return again_in(SLOT_POLL_SECONDS)
         claimed = self._claimed(key, obj, attempts=self._kind.attempts(obj) + 1)
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
@@ -152,14 +156,14 @@ class VolumeReconciler(Generic[T]):
 
     def _hold(self, key: Key, obj: T, freeze: str) -> Result:
         """Claims a volume with its pod's slot, for the server to freeze the pod; that costs no attempt twice."""
-        if not self._slots.hold(key, freeze, self._kind.group(obj)):
+        if not self._slots.hold(key, freeze, self._kind.group(obj), self._kind.last_seconds(obj)):
             return again_in(SLOT_POLL_SECONDS)
         self._claimed(key, obj, attempts=max(1, self._kind.attempts(obj)))
         return done()
 
     def _run_held(self, key: Key, obj: T) -> Result:
         """Runs a volume whose pod is frozen now; it was claimed before."""
-        if not self._slots.try_run(key, self._kind.group(obj)):
+        if not self._slots.try_run(key, self._kind.group(obj), self._kind.last_seconds(obj)):
             return again_in(SLOT_POLL_SECONDS)
         self._operations.start(key, lambda stop: self._kind.run(obj, stop))
         return done()

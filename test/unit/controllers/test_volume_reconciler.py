@@ -63,6 +63,9 @@ class FakeKind:
     def group(self, obj: PodVolumeBackup) -> str:
         return "app"
 
+    def last_seconds(self, obj: PodVolumeBackup) -> float | None:
+        return None
+
     def run(self, obj: PodVolumeBackup, stop: StopToken) -> VolumeOutcome:
         self.ran.append(obj)
         return self.work(stop)
