@@ -21,12 +21,13 @@ from pkg.restic.errors import (
 )
 from pkg.restic.finished import Ended, Finished
 
+_KILLED = 137
 _BY_EXIT_CODE: dict[int, tuple[type[ResticError], Reason]] = {
     10: (RepositoryMissingError, Reason.REPOSITORY_MISSING),
     11: (RepositoryLockedError, Reason.LOCK_TIMEOUT),
     12: (WrongPasswordError, Reason.WRONG_PASSWORD),
     130: (CancelledError, Reason.CANCELED),
-    137: (KilledError, Reason.OUT_OF_MEMORY),
+    _KILLED: (KilledError, Reason.OUT_OF_MEMORY),
     143: (CancelledError, Reason.CANCELED),
 }
 _BY_WORDS: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
@@ -79,6 +80,8 @@ def _kind_and_reason(finished: Finished) -> tuple[type[ResticError], Reason]:
         return NoProgressError, Reason.NO_PROGRESS if named is Reason.INTERNAL else named
     if finished.ended is Ended.STOPPED:
         return CancelledError, _stop_reason(finished.stop_reason)
+    if finished.exit_code == _KILLED and not finished.was_short_of_memory:
+        return KilledError, Reason.INTERNAL
     if known := _BY_EXIT_CODE.get(finished.exit_code):
         return known
     if _SNAPSHOT_MISSING.search(finished.exit_message):
@@ -97,8 +100,15 @@ def _message(finished: Finished) -> str:
             return f"stopped, because nothing moved for {finished.silent_seconds:g} s{trying}"
         case Ended.STOPPED:
             return f"stopped: {finished.stop_reason or 'no reason given'}"
-    if finished.exit_code == 137:
-        return "killed, most likely for want of memory"
+    if finished.exit_code == _KILLED:
+        return _killed_message(finished)
     said = finished.exit_message or finished.stderr_tail.strip().rpartition("\n")[2]
     first = said.replace("Fatal: ", "").partition("\n")[0].strip()
     return first or f"ended with exit code {finished.exit_code} and said nothing"
+
+
+def _killed_message(finished: Finished) -> str:
+    if not finished.was_short_of_memory:
+        return "killed by somebody else, and not for want of memory"
+    after = f", after {finished.files_done} files" if finished.files_done else ""
+    return f"{finished.killed_because or 'killed, most likely for want of memory'}{after}"

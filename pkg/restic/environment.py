@@ -40,9 +40,11 @@ class ResticEnvironment:
     Attributes:
         repository: restic's address of it.
         cloud: The variables of restic's backend, secrets among them.
-        cache_dir: restic's cache; must belong to our uid.
+        cache_dir: restic's cache; must belong to our uid. Empty: restic keeps none.
         key_hint: Id of the key to try first; empty for none.
         options: restic's `-o` options for this backend.
+        repository_id: What the repository's part of the cache is called; empty where it is not known.
+        go_memory_bytes: What restic's garbage collector keeps it below; 0 for nothing. An operator's own counts more.
     """
 
     repository: str
@@ -51,6 +53,8 @@ class ResticEnvironment:
     cache_dir: str
     key_hint: str = ""
     options: tuple[str, ...] = ()
+    repository_id: str = ""
+    go_memory_bytes: int = 0
 
     def variables(self, base: Mapping[str, str]) -> dict[str, str]:
         """The child's whole environment, built from a base by the allow-list."""
@@ -58,12 +62,14 @@ class ResticEnvironment:
             **self.cloud,
             "RESTIC_REPOSITORY": self.repository,
             "RESTIC_PASSWORD": self.password.reveal(),
-            "RESTIC_CACHE_DIR": self.cache_dir,
             "RESTIC_PROGRESS_FPS": PROGRESS_PER_SECOND,
         }
+        if self.cache_dir:
+            ours["RESTIC_CACHE_DIR"] = self.cache_dir
         if self.key_hint:
             ours["RESTIC_KEY_HINT"] = self.key_hint
-        return {**allowed(base), **ours}
+        bound = {"GOMEMLIMIT": str(self.go_memory_bytes)} if self.go_memory_bytes else {}
+        return {**bound, **allowed(base), **ours}
 
     def with_key_hint(self, key_id: str) -> ResticEnvironment:
         """The same with another key to try first."""

@@ -33,6 +33,9 @@ class Finished:
         silent_seconds: How long nothing was allowed to move.
         reports_progress: Whether the call would have reported progress; false for those that only answer.
         pid: Number that the process had; 0 when none was started.
+        files_done: How many files it was through with, when it said so last.
+        killed_because: Why we killed it for want of memory, or the kernel did; empty where nobody did.
+        was_short_of_memory: Of one that was killed by somebody else: False where the kernel says that it was not it.
     """
 
     verb: str
@@ -48,6 +51,9 @@ class Finished:
     reports_progress: bool = True
     seconds: float = 0.0
     pid: int = 0
+    files_done: int = 0
+    killed_because: str = ""
+    was_short_of_memory: bool = True
 
     @property
     def summary(self) -> Summary | None:

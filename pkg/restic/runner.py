@@ -107,11 +107,11 @@ class Runner:
         with self._lock:
             return tuple(shown for shown, _ in self._running.values())
 
-    def kill(self, pid: int) -> bool:
+    def kill(self, pid: int, because: str) -> bool:
         """Kills a running child at once, as the kernel would for want of memory; False when it has ended."""
         with self._lock:
             found = self._running.get(pid)
-        return found is not None and found[1].signal_group(signal.SIGKILL)
+        return found is not None and found[1].kill(because)
 
     def run(
         self,
@@ -145,7 +145,7 @@ class Runner:
         finally:
             supervision.leave_nothing()
             self._forget(child)
-        return self._finished(command, environment, outcome, child.pid)
+        return self._finished(command, environment, outcome, child)
 
     def _limit(self, command: Command) -> float:
         return self._no_progress_seconds if command.answer_seconds is None else command.answer_seconds
@@ -153,7 +153,8 @@ class Runner:
     def _spawn(self, command: Command, environment: ResticEnvironment | None) -> Child:
         variables = environment.variables(self._base) if environment else allowed(self._base)
         try:
-            return Child([*_DIES_WITH_US, self._binary, *command.arguments], command, variables)
+            uncached = ("--no-cache",) if environment is not None and not environment.cache_dir else ()
+            return Child([*_DIES_WITH_US, self._binary, *uncached, *command.arguments], command, variables)
         except OSError as error:
             raise ResticUnusableError(
                 verb=command.verb,
@@ -173,7 +174,7 @@ class Runner:
             del self._running[child.pid]
 
     def _finished(
-        self, command: Command, environment: ResticEnvironment | None, outcome: Outcome, pid: int
+        self, command: Command, environment: ResticEnvironment | None, outcome: Outcome, child: Child
     ) -> Finished:
         redacted = environment.redacted if environment else str
         finished = Finished(
@@ -189,7 +190,9 @@ class Runner:
             silent_seconds=self._limit(command),
             reports_progress=command.answer_seconds is None,
             seconds=outcome.seconds,
-            pid=pid,
+            pid=child.pid,
+            files_done=outcome.files_done,
+            killed_because=child.killed_because,
         )
         log.debug("Restic ended", verb=command.verb, exit_code=finished.exit_code, seconds=round(finished.seconds, 2))
         return finished
@@ -204,6 +207,7 @@ class Child:
 
     def __init__(self, argv: list[str], command: Command, variables: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
+        self.killed_because = ""
         self._never = threading.Event()  # to wait on; a wait for the child itself could not be shared with a signal
         self._process = subprocess.Popen(
             argv,
@@ -241,6 +245,11 @@ class Child:
                 os.killpg(self.pid, number)
                 return True
         return False
+
+    def kill(self, because: str) -> bool:
+        """Kills all of the group and keeps why; False once the child was reaped."""
+        self.killed_because = because  # before the signal, so that whoever sees its end sees this
+        return self.signal_group(signal.SIGKILL)
 
     def reap(self, timeout_seconds: float) -> int | None:
         """The exit code, 128 + n for signal n; None while it runs after that long."""

@@ -68,6 +68,7 @@ class Outcome:
     stderr_tail: str = ""
     messages: list[Message] = field(default_factory=list)
     item_errors: list[ItemError] = field(default_factory=list)
+    files_done: int = 0
     ended: Ended = Ended.ITSELF
     stop_reason: str = ""
     seconds: float = 0.0
@@ -132,7 +133,9 @@ class Supervision:
         if isinstance(message, ItemError):
             if len(self._outcome.item_errors) < _KEPT_ITEM_ERRORS:
                 self._outcome.item_errors.append(message)
-        elif not isinstance(message, Status):
+        elif isinstance(message, Status):
+            self._outcome.files_done = message.files_done or message.files_restored + message.files_skipped
+        else:
             self._outcome.messages = [*self._outcome.messages[-_KEPT_MESSAGES:], message]
         self.on_message(message)
 

@@ -90,7 +90,7 @@ def test_a_child_that_is_killed_is_said_to_be(restic: Runner, real: ResticEnviro
 
     def kill_the_first() -> None:
         wait_until(restic.running, timeout_seconds=20, what="restic to run")
-        restic.kill(restic.running()[0].pid)
+        restic.kill(restic.running()[0].pid, because="the test says so")
 
     killer = threading.Thread(target=kill_the_first)
     killer.start()

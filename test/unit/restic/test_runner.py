@@ -153,11 +153,12 @@ def test_a_running_child_is_shown_and_can_be_killed(script: Callable[..., Runner
     runner = script(f"{READY}; exec sleep 1000")
 
     def kill(message: Message) -> None:
-        assert runner.kill(runner.running()[0].pid)
+        assert runner.kill(runner.running()[0].pid, because="it was too large")
 
     finished = runner.run(BACKUP, ENVIRONMENT, StopToken(), kill)
     assert (finished.exit_code, finished.ended) == (137, Ended.ITSELF)
-    assert not runner.kill(1)
+    assert finished.killed_because == "it was too large"
+    assert not runner.kill(1, because="it is not ours")
 
 
 def test_a_missing_binary_is_said_to_be() -> None:
