@@ -163,6 +163,7 @@ class RestoreSpec(ApiStruct, frozen=True, kw_only=True):
         restore_last: Resources that are made only when all volumes are filled or given up.
         storage_class_mapping: Storage class in the backup to the one to use.
         image_mapping: Prefix of an image's name in the backup to the one to use.
+        strict_metadata: A volume some of whose files cannot get their owner, times or attributes back has failed.
     """
 
     backup_name: str = ""
@@ -182,6 +183,7 @@ class RestoreSpec(ApiStruct, frozen=True, kw_only=True):
     image_mapping: dict[str, str] | None = None
     hooks: RestoreHooks | None = None
     disable_hooks: bool = False
+    strict_metadata: bool = False
 
 
 class RestoreStatus(ApiStruct, frozen=True, kw_only=True):

@@ -53,6 +53,18 @@ class VolumeProgress(ApiStruct, frozen=True, kw_only=True):
     total_files: int = 0
 
 
+class VolumeSize(ApiStruct, frozen=True, kw_only=True):
+    """How large a volume was when it was captured.
+
+    Attributes:
+        used_bytes: What was in use of its file system; 0 where it shares one, or nobody asked.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    used_bytes: int = 0
+
+
 class PodVolumeBackupSpec(ApiStruct, frozen=True, kw_only=True):
     """One volume to capture.
 
@@ -93,6 +105,7 @@ class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
         slot_at: When the agent took it on.
         repository_id: Id of the repository that the snapshot is in.
         unread_files: Files that restic could not read (exit code 3); the first paths in `unread_paths`.
+        used_bytes: What was in use of the volume's file system; 0 where the volume is not one of its own.
         run_seconds: How long restic ran for it, rounded up; 0 where nobody measured it.
     """
 
@@ -113,6 +126,7 @@ class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
     unread_files: int = 0
     unread_paths: tuple[str, ...] | None = None
     root: RootMetadata | None = None
+    used_bytes: int = 0
     run_seconds: int = 0
 
 
@@ -132,6 +146,8 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
         repository_id: Id that the repository must have; empty for 0.9's snapshots.
         root: What to apply to the root directory after the contents; None for 0.9's snapshots.
         timeout: As of a PodVolumeBackup.
+        size: How large the contents are; None for 0.9's snapshots.
+        strict_metadata: Owner, times and attributes that cannot be set are a failure.
         marker_only: Another pod's object fills the same claim; only the marker is written.
         no_lock: Nothing may be written to the store, so the repository is read without a lock.
     """
@@ -145,7 +161,9 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
     repository_id: str = msgspec.field(default="", name="repositoryID")
     source: VolumeSource = VolumeSource()
     root: RootMetadata | None = None
+    size: VolumeSize | None = None
     restore_uid: str = msgspec.field(default="", name="restoreUID")
+    strict_metadata: bool = False
     marker_only: bool = False
     no_lock: bool = False
     cancel: bool = False
@@ -153,7 +171,12 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
 
 
 class PodVolumeRestoreStatus(ApiStruct, frozen=True, kw_only=True):
-    """What became of it; `attempts` and `interruptions` as of a PodVolumeBackup."""
+    """What became of it; `attempts` and `interruptions` as of a PodVolumeBackup.
+
+    Attributes:
+        snapshot_id: The full id of the snapshot that was restored.
+        metadata_failures: Files whose owner, times or attributes could not be set; the first paths in `metadata_paths`.
+    """
 
     phase: str = ""
     message: str = ""
@@ -166,6 +189,9 @@ class PodVolumeRestoreStatus(ApiStruct, frozen=True, kw_only=True):
     start_timestamp: datetime.datetime | None = None
     completion_timestamp: datetime.datetime | None = None
     progress: VolumeProgress | None = None
+    snapshot_id: str = msgspec.field(default="", name="snapshotID")
+    metadata_failures: int = 0
+    metadata_paths: tuple[str, ...] | None = None
 
 
 class PodVolumeRestore(Object, frozen=True, kw_only=True):
