@@ -140,6 +140,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     # maintenance of repositories
     REPOSITORY_DAMAGED = "RepositoryDamaged"
+    DAMAGE_SUSPECTED = "DamageSuspected"
     STORAGE_CLASS_REFUSED = "StorageClassRefused"
     MEMORY_LIMIT_TOO_LOW = "MemoryLimitTooLow"
     DEADLINE_EXCEEDED = "DeadlineExceeded"

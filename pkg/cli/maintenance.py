@@ -40,23 +40,28 @@ log = structlog.get_logger()
 @click.argument("repository")
 @click.option("--uid", default="", help="UID of the ResticRepository that is meant.")
 @click.option("--do", "verbs", default="forget,prune,check", show_default=True, help="What to do.")
+@click.option("--part", default="", help="What of the data verify reads, such as 7/100.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 @click.option("--log-format", type=click.Choice(["logfmt", "json"]), default="logfmt", show_default=True)
 @click.option("--kubeconfig", default="", help="Kubernetes configuration file; default: the pod's own account.")
 @click.option("--namespace", "-n", default="", help="Ark's namespace; default: HEPTIO_ARK_NAMESPACE.")
 def command(
-    repository: str, uid: str, verbs: str, log_level: str, log_format: str, kubeconfig: str, namespace: str
+    repository: str, uid: str, verbs: str, part: str, log_level: str, log_format: str, kubeconfig: str, namespace: str
 ) -> None:
-    """Forget, prune and check one restic repository; run by the server as a Job."""
+    """Forget, prune, check and verify one restic repository; run by the server as a Job."""
     configure_logs(log_level, log_format)
     unknown = sorted(set(verbs.split(",")) - {verb.value for verb in Verb})
     if unknown:
         raise click.UsageError(f"--do: there is no {unknown[0]!r}, there are {', '.join(Verb)}")
+    if Verb.VERIFY in verbs.split(",") and not part:
+        raise click.UsageError("--do=verify needs --part")
     stop = StopToken()
     install_signals(stop)
     wanted = [Verb(word) for word in verbs.split(",")]
     try:
-        report = run_maintenance(process_settings(namespace, os.environ), kubeconfig, repository, uid, wanted, stop)
+        report = run_maintenance(
+            process_settings(namespace, os.environ), kubeconfig, repository, uid, wanted, part, stop
+        )
     except (KubeError, ResticError) as error:
         raise click.ClickException(str(error)) from error
     write_report(report)
@@ -64,7 +69,13 @@ def command(
 
 
 def run_maintenance(
-    settings: ProcessSettings, kubeconfig: str, repository: str, uid: str, verbs: list[Verb], stop: StopToken
+    settings: ProcessSettings,
+    kubeconfig: str,
+    repository: str,
+    uid: str,
+    verbs: list[Verb],
+    part: str,
+    stop: StopToken,
 ) -> Report:
     """Wires the work and does it."""
     runner = Runner(base=settings.environ)
@@ -79,6 +90,7 @@ def run_maintenance(
         scratch_dir=settings.scratch_dir,
         environ=settings.environ,
         preflight=_preflight,
+        part=part,
     )
     return work.run(verbs, stop)
 

@@ -7,6 +7,7 @@ What is decided lies in maintenance_plan.py.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from pkg.apis.reasons import Reason
 from pkg.apis.volumes import MaintenanceRun, PodVolumeBackup, PodVolumeRestore, ResticRepository
 from pkg.controllers.config import SettingsError
 from pkg.controllers.maintenance_gate import MaintenanceGate
-from pkg.controllers.maintenance_job import VERBS_ANNOTATION, build_job, job_name
+from pkg.controllers.maintenance_job import build_job, job_name, measure_of, verbs_of
 from pkg.controllers.maintenance_plan import (
+    DELETING,
     Decision,
     Rules,
     RunPhase,
@@ -32,6 +34,8 @@ from pkg.controllers.maintenance_plan import (
     gives_way,
     is_of,
     is_overdue,
+    may_verify,
+    needs_alone,
     next_backup_of,
     refusal,
     requested_verbs,
@@ -40,6 +44,9 @@ from pkg.controllers.maintenance_preparation import Preparation, Preparer, is_in
 from pkg.controllers.maintenance_report import Report, ended_run, failed_run, gave_way, record, request_of
 from pkg.controllers.status import patch_status
 from pkg.controllers.stores import Stores
+from pkg.controllers.verification import Verifier, has_changed
+from pkg.controllers.verification_plan import NOTHING, Measure
+from pkg.controllers.verification_record import advanced, measured, reported
 from pkg.informers.lister import Lister
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
@@ -84,6 +91,7 @@ class MaintenanceReconciler:
         preparer: Preparer,
         operations: Operations[Preparation],
         image: str,
+        verifier: Verifier,
         events: EventRecorder,
         clock: Clock,
         count: Callable[[str], None] = lambda phase: None,
@@ -95,6 +103,7 @@ class MaintenanceReconciler:
         self._preparer = preparer
         self._operations = operations
         self._image = image
+        self._verifier = verifier
         self._events = events
         self._clock = clock
         self._count = count
@@ -143,8 +152,8 @@ class MaintenanceReconciler:
             log.debug("Job was gone", job=meta.key)
 
     def _watch(self, repository: ResticRepository, job: Job) -> Result:
-        name = repository.metadata.name
-        self._gate.close(name)
+        if needs_alone(verbs_of(job)):
+            self._gate.close(repository.metadata.name)
         why = self._why_give_way(repository, job)
         if why:
             run = gave_way(job, why, self._now())
@@ -152,15 +161,17 @@ class MaintenanceReconciler:
         return again_in(WATCH_JOB_SECONDS)
 
     def _why_give_way(self, repository: ResticRepository, job: Job) -> str:
-        verbs = [verb for verb in Verb if verb.value in job.metadata.annotation(VERBS_ANNOTATION).split(",")]
+        verbs = verbs_of(job)
         try:
             rules = self._rules()
         except SettingsError:
             rules = Rules()
         if rules.restore_only:
             return "nothing may be written to the store any more"
-        if rules.frozen and set(verbs) != {Verb.CHECK}:
+        if rules.frozen and any(verb in DELETING for verb in verbs):
             return f"deletions were frozen: {rules.frozen}"
+        if not needs_alone(verbs):
+            return ""
         if is_in_use(repository, list(self._caches.fillings.list(repository.metadata.namespace))):
             return "a restore needs the repository"
         overdue = is_overdue(repository, verbs, self._now())
@@ -180,10 +191,18 @@ class MaintenanceReconciler:
         pods = self._client.list(PODS, meta.namespace, JobPod, label_selector=f"job-name={meta.name}")
         pod = max(pods, key=lambda one: one.terminated is not None, default=None)
         run, report = ended_run(job, pod, self._now())
-        return self._write(repository, run, report, request=request_of(job))
+        return self._write(repository, run, report, request=request_of(job), measure=measure_of(job))
 
-    def _write(self, repository: ResticRepository, run: MaintenanceRun, report: Report, *, request: str = "") -> Result:
-        change = record(repository, run, report, request=request)
+    def _write(
+        self,
+        repository: ResticRepository,
+        run: MaintenanceRun,
+        report: Report,
+        *,
+        request: str = "",
+        measure: Measure = NOTHING,
+    ) -> Result:
+        change = record(repository, run, report, request=request) | reported(repository, run, report, measure)
         patch_status(self._client, RESTIC_REPOSITORIES, repository, change)
         self._count(run.phase)
         say = log.info if run.phase == RunPhase.COMPLETED else log.warning
@@ -203,8 +222,8 @@ class MaintenanceReconciler:
             self._stand_back(key, hold=False)
             return again_in(LOOK_SECONDS)
         around = self._surroundings(repository, requested)
-        decision = decide(repository, rules, around)
-        if requested and (why := _never(requested, rules, around)):
+        decision = self._decide(repository, rules, around)
+        if requested and (why := _never(repository, requested, rules, around)):
             run = failed_run(requested, why[0].value, why[1], self._now())
             self._stand_back(key, hold=False)
             return self._write(repository, run, Report(), request=request)
@@ -213,6 +232,18 @@ class MaintenanceReconciler:
             log.debug("No maintenance now", key=str(key), reason=decision.reason)
             return again_in(LOOK_SECONDS)
         return self._begin(key, repository, decision, request if requested else "")
+
+    def _decide(self, repository: ResticRepository, rules: Rules, around: Surroundings) -> Decision:
+        """What is due; reading a part of the data only where nothing else is."""
+        decision, location = decide(repository, rules, around), self._stores.settings().location
+        if Verb.VERIFY in decision.verbs:
+            return dataclasses.replace(decision, part=str(self._verifier.next_part(repository, location)))
+        if decision.verbs or decision.hold or not may_verify(repository, rules, around):
+            return decision
+        choice = self._verifier.choose(repository, location, around.now)
+        if choice.part is None:
+            return decision
+        return Decision(verbs=(Verb.VERIFY,), part=str(choice.part))
 
     def _stand_back(self, key: Key, *, hold: bool) -> None:
         if self._operations.observe(key) is not None:
@@ -232,15 +263,18 @@ class MaintenanceReconciler:
         return tired is None or now - tired >= REST_SECONDS
 
     def _begin(self, key: Key, repository: ResticRepository, decision: Decision, request: str) -> Result:
-        self._gate.close(key.name)
+        (self._gate.close if decision.exclusive else self._gate.open)(key.name)
         match self._operations.observe(key):
             case Running():
                 return done()
             case None:
-                self._operations.start(key, lambda stop: self._preparer.prepare(repository, stop))
+                self._operations.start(key, lambda stop: self._preparer.prepare(repository, decision, stop))
                 return again_in(LOOK_SECONDS)
             case Crashed(error=error):
                 preparation = Preparation(reason=Reason.INTERNAL.value, message=repr(error))
+            case Succeeded(result=preparation) if not preparation.is_for(decision):
+                self._operations.forget(key)
+                return again_in(0)
             case Succeeded(result=preparation):
                 pass
         if preparation.in_use:
@@ -250,7 +284,18 @@ class MaintenanceReconciler:
             self._stand_back(key, hold=False)
             run = failed_run(decision.verbs, preparation.reason, preparation.message, self._now())
             return self._write(repository, run, Report(), request=request)
+        if decision.part and not request and (known := self._known(repository, preparation.measure)):
+            self._operations.forget(key)
+            patch_status(self._client, RESTIC_REPOSITORIES, repository, {"verification": known})
+            return again_in(1.0)
         return self._create(key, repository, decision, request, preparation)
+
+    def _known(self, repository: ResticRepository, measure: Measure) -> JsonObject:
+        """What the measuring alone tells: another size, by which it is planned anew, or that nothing is in the part."""
+        rate = self._verifier.rate(self._stores.settings().location)
+        if has_changed(repository, measure):
+            return measured(measure, rate, self._now())
+        return {} if measure.part_bytes else advanced(measure, self._now())
 
     def _create(
         self, key: Key, repository: ResticRepository, decision: Decision, request: str, preparation: Preparation
@@ -262,6 +307,7 @@ class MaintenanceReconciler:
             image=self._image,
             template=preparation.template,
             options=preparation.options,
+            measure=preparation.measure,
         )
         try:
             self._client.create(JOBS, key.namespace, body, Job)
@@ -313,11 +359,13 @@ def repository_of(job: Job) -> str:
     return next((owner.name for owner in owners if owner.kind == "ResticRepository"), "")
 
 
-def _never(requested: tuple[Verb, ...], rules: Rules, around: Surroundings) -> tuple[Reason, str] | None:
+def _never(
+    repository: ResticRepository, requested: tuple[Verb, ...], rules: Rules, around: Surroundings
+) -> tuple[Reason, str] | None:
     """Why what somebody asked for is refused and not only put off."""
     if rules.restore_only:
         return Reason.RESTORE_ONLY, "nothing may be written to the store"
-    reasons = [refusal(verb, rules, around) for verb in requested]
+    reasons = [refusal(repository, verb, rules, around) for verb in requested]
     if all(reasons):
-        return Reason.DELETIONS_FROZEN, reasons[0]
+        return Reason.DELETIONS_FROZEN if rules.frozen else Reason.REPOSITORY_DAMAGED, reasons[0]
     return None

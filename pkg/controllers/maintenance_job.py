@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pkg.apis.jobs import Job
 from pkg.apis.meta import Json, JsonObject
 from pkg.apis.names import (
     API_VERSION,
@@ -21,12 +22,15 @@ from pkg.apis.names import (
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.maintenance_memory import MIB, parse_quantity
 from pkg.controllers.maintenance_plan import Verb
+from pkg.controllers.verification_plan import NOTHING, Measure
 from pkg.volumes.naming import label_value
 
 JOB_SECONDS = 4 * 3600
 KEPT_SECONDS = 24 * 3600
 GRACE_SECONDS = 120  # restic needs 60 s to give its lock back on a dead store
 VERBS_ANNOTATION = "ark.heptio.com/verbs"
+PART_ANNOTATION = "ark.heptio.com/part"  # what of the data is read, such as 7/100
+PART_BYTES_ANNOTATION = "ark.heptio.com/part-bytes"
 CONTAINER = "maintenance"
 _POD_FIELDS = (
     *("volumes", "imagePullSecrets", "securityContext", "tolerations", "nodeSelector", "affinity", "hostAliases"),
@@ -96,6 +100,18 @@ def job_name(repository: ResticRepository) -> str:
     return f"ark-maintain-{meta.name[:28].rstrip('.-')}-{digest}-{repository.status.maintenance_runs}"
 
 
+def verbs_of(job: Job) -> tuple[Verb, ...]:
+    """What a Job does."""
+    words = job.metadata.annotation(VERBS_ANNOTATION).split(",")
+    return tuple(verb for verb in Verb if verb.value in words)
+
+
+def measure_of(job: Job) -> Measure:
+    """What a Job reads of the data."""
+    size = job.metadata.annotation(PART_BYTES_ANNOTATION)
+    return Measure(part=job.metadata.annotation(PART_ANNOTATION), part_bytes=int(size) if size.isdecimal() else 0)
+
+
 def build_job(
     repository: ResticRepository,
     verbs: Sequence[Verb],
@@ -104,8 +120,19 @@ def build_job(
     image: str,
     template: JobTemplate,
     options: JobOptions,
+    measure: Measure = NOTHING,
 ) -> JsonObject:
-    """The Job to create, owned by its repository; `request` is the annotation that it carries out, empty for none."""
+    """The Job to create, owned by its repository.
+
+    Args:
+        repository: What it works on.
+        verbs: What it does.
+        request: The annotation that it carries out; empty for none.
+        image: Ark's.
+        template: What of the server's pod it takes over.
+        options: Its size and place.
+        measure: What it reads of the data.
+    """
     labels = _labels(repository)
     words = ",".join(verbs)
     return {
@@ -115,7 +142,7 @@ def build_job(
             "name": job_name(repository),
             "namespace": repository.metadata.namespace,
             "labels": labels,
-            "annotations": {VERBS_ANNOTATION: words, **({MAINTAIN_ANNOTATION: request} if request else {})},
+            "annotations": _annotations(words, request, measure),
             "ownerReferences": [_owner(repository)],
         },
         "spec": {
@@ -124,10 +151,15 @@ def build_job(
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {
                 "metadata": {"labels": {**labels, **template.labels}},
-                "spec": _pod(repository, words, image, template, options),
+                "spec": _pod(repository, words, measure.part, image, template, options),
             },
         },
     }
+
+
+def _annotations(words: str, request: str, measure: Measure) -> JsonObject:
+    reads = {PART_ANNOTATION: measure.part, PART_BYTES_ANNOTATION: str(measure.part_bytes)} if measure.part else {}
+    return {VERBS_ANNOTATION: words, **({MAINTAIN_ANNOTATION: request} if request else {}), **reads}
 
 
 def _labels(repository: ResticRepository) -> JsonObject:
@@ -136,7 +168,7 @@ def _labels(repository: ResticRepository) -> JsonObject:
 
 
 def _pod(
-    repository: ResticRepository, words: str, image: str, template: JobTemplate, options: JobOptions
+    repository: ResticRepository, words: str, part: str, image: str, template: JobTemplate, options: JobOptions
 ) -> JsonObject:
     placed: JsonObject = {
         **({"nodeSelector": dict(options.node_selector)} if options.node_selector else {}),
@@ -149,12 +181,12 @@ def _pod(
         "serviceAccountName": MAINTENANCE_ACCOUNT,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "containers": [_container(repository, words, image, template, options)],
+        "containers": [_container(repository, words, part, image, template, options)],
     }
 
 
 def _container(
-    repository: ResticRepository, words: str, image: str, template: JobTemplate, options: JobOptions
+    repository: ResticRepository, words: str, part: str, image: str, template: JobTemplate, options: JobOptions
 ) -> JsonObject:
     env = template.container.get("env")
     requests = _quantities(options.cpu_request, options.memory_request)
@@ -170,6 +202,7 @@ def _container(
             repository.metadata.name,
             f"--uid={repository.metadata.uid}",
             f"--do={words}",
+            *([f"--part={part}"] if part else []),
         ],
         "env": [*(env if isinstance(env, list) else []), *_memory_limit(options.memory_limit)],
         "resources": {"requests": requests, **({"limits": limits} if limits else {})},

@@ -13,9 +13,11 @@ from enum import StrEnum
 
 from pkg.apis.ark import Schedule
 from pkg.apis.meta import Object
+from pkg.apis.names import DAMAGED_CONDITION
 from pkg.apis.reasons import RepositoryPhase
 from pkg.apis.volumes import MaintenanceRun, ResticRepository
 from pkg.backup.includes import includes
+from pkg.controllers.conditions import find_condition
 from pkg.controllers.maintenance_times import DAY, Window, last_turn, period_of
 
 JOBS_AT_ONCE = 2
@@ -31,6 +33,10 @@ class Verb(StrEnum):
     FORGET = "forget"
     PRUNE = "prune"
     CHECK = "check"
+    VERIFY = "verify"
+
+
+DELETING = (Verb.FORGET, Verb.PRUNE)
 
 
 class RunPhase(StrEnum):
@@ -82,11 +88,18 @@ class Decision:
         verbs: What a Job is to do; empty for none now.
         hold: Whether new captures of the repository must wait, so that the Job's turn comes.
         reason: Why nothing is done although something is due.
+        part: What of the data is read, such as `7/100`; empty for nothing.
     """
 
     verbs: tuple[Verb, ...] = ()
     hold: bool = False
     reason: str = ""
+    part: str = ""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it needs the repository for itself."""
+        return needs_alone(self.verbs)
 
 
 def decide(repository: ResticRepository, rules: Rules, around: Surroundings) -> Decision:
@@ -96,20 +109,48 @@ def decide(repository: ResticRepository, rules: Rules, around: Surroundings) -> 
     if rules.restore_only:
         return Decision(reason="restoreOnly: nothing is written to the store")
     due = around.requested or due_verbs(repository, around.now)
-    allowed = tuple(verb for verb in due if not refusal(verb, rules, around))
+    allowed = tuple(verb for verb in due if not refusal(repository, verb, rules, around))
     if not allowed:
-        reasons = (refusal(verb, rules, around) for verb in due)
+        reasons = (refusal(repository, verb, rules, around) for verb in due)
         return Decision(reason=next((reason for reason in reasons if reason), ""))
     if not around.requested and around.now < retry_at(repository.status.maintenance or ()):
         return Decision(reason="the last run failed; it is tried again later")
     if around.jobs_running >= JOBS_AT_ONCE:
         return Decision(reason=f"{around.jobs_running} maintenance Jobs run already")
-    if around.in_use:
+    if around.in_use and needs_alone(allowed):
         return Decision(
             hold=is_overdue(repository, allowed, around.now),
             reason="backups or restores of this repository are running",
         )
-    return Decision(verbs=allowed, hold=True)
+    return Decision(verbs=allowed, hold=needs_alone(allowed))
+
+
+def may_verify(repository: ResticRepository, rules: Rules, around: Surroundings) -> bool:
+    """Whether a part of the data may be read now, beside backups and restores."""
+    seen = repository.status.verification
+    return (
+        repository.status.phase == RepositoryPhase.READY
+        and bool(repository.status.repository_id)
+        and not rules.restore_only
+        and not around.requested
+        and not doubt_of(repository)
+        and around.jobs_running < JOBS_AT_ONCE
+        and around.now >= retry_at((seen.runs if seen else None) or ())
+    )
+
+
+def needs_alone(verbs: Sequence[Verb]) -> bool:
+    """Whether somebody who does these needs the repository for itself."""
+    return any(verb is not Verb.VERIFY for verb in verbs)
+
+
+def doubt_of(repository: ResticRepository) -> str:
+    """Why nothing is to be removed from a repository that may not be sound; empty when it is."""
+    damaged = find_condition(repository.status.conditions, DAMAGED_CONDITION)
+    if damaged is not None:
+        return f"the repository is damaged: {damaged.message}"
+    seen = repository.status.verification
+    return f"part {seen.suspect} of the repository is to be checked first" if seen and seen.suspect else ""
 
 
 def due_verbs(repository: ResticRepository, now: datetime.datetime) -> tuple[Verb, ...]:
@@ -118,20 +159,25 @@ def due_verbs(repository: ResticRepository, now: datetime.datetime) -> tuple[Ver
     weekly = last_turn(name, period_of(repository.spec.maintenance_frequency), now)
     born = repository.metadata.creation_timestamp or now
     due = {
+        Verb.VERIFY: False,  # has a plan of its own
         Verb.FORGET: bool(status.pending_forget) and (status.last_forget_time or born) < last_turn(name, DAY, now),
         Verb.PRUNE: (status.last_prune_time or born) < weekly,
-        Verb.CHECK: (status.last_check_time or born) < weekly,
+        Verb.CHECK: (status.last_check_time or born) < weekly
+        or bool(status.verification and status.verification.suspect),
     }
     if due[Verb.PRUNE] and status.pending_forget:
         due[Verb.FORGET] = True  # what is forgotten before a prune is freed by it
     return tuple(verb for verb in Verb if due[verb])
 
 
-def refusal(verb: Verb, rules: Rules, around: Surroundings) -> str:
+def refusal(repository: ResticRepository, verb: Verb, rules: Rules, around: Surroundings) -> str:
     """Why this verb must not begin now; empty when it may. Who asks by hand is not held to the hours."""
-    if rules.frozen and verb is not Verb.CHECK:
+    if verb in DELETING and rules.frozen:
         return f"deletions are frozen: {rules.frozen}"
-    if verb is Verb.FORGET or around.requested:
+    doubt = doubt_of(repository)
+    if verb in DELETING and doubt:
+        return doubt
+    if verb is Verb.FORGET or around.requested or doubt:
         return ""
     if rules.window is not None and not rules.window.contains(around.now):
         return "the maintenance window is closed"

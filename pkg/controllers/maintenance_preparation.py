@@ -5,6 +5,7 @@ It runs as an operation, after the gate was closed: what it does not see then ca
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,9 +18,11 @@ from pkg.controllers.maintenance_gate import MaintenanceGate
 from pkg.controllers.maintenance_job import JobOptions, JobTemplate, template_of
 from pkg.controllers.maintenance_memory import index_bytes, predicted_bytes, too_low
 from pkg.controllers.maintenance_options import read_options
-from pkg.controllers.maintenance_plan import in_use_by
+from pkg.controllers.maintenance_plan import Decision, in_use_by
 from pkg.controllers.repositories import in_place
 from pkg.controllers.stores import StoreFailure, Stores, store_reason
+from pkg.controllers.verification import measure
+from pkg.controllers.verification_plan import NOTHING, Measure, parse_part
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.refs import POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES
@@ -38,6 +41,8 @@ class Preparation:
 
     Attributes:
         in_use: A capture or restore has begun after all; nothing is wrong.
+        exclusive: Whether it was prepared for somebody who needs the repository for itself.
+        measure: What is to be read of the data.
     """
 
     template: JobTemplate = field(default_factory=JobTemplate)
@@ -45,6 +50,12 @@ class Preparation:
     in_use: bool = False
     reason: str = ""
     message: str = ""
+    exclusive: bool = True
+    measure: Measure = NOTHING
+
+    def is_for(self, decision: Decision) -> bool:
+        """Whether it was made for what is decided now."""
+        return self.exclusive == decision.exclusive and self.measure.part == decision.part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +68,15 @@ class Preparer:
     gate: MaintenanceGate
     fallback: Callable[[], JobTemplate]
 
-    def prepare(self, repository: ResticRepository, stop: StopToken) -> Preparation:
+    def prepare(self, repository: ResticRepository, decision: Decision, stop: StopToken) -> Preparation:
         """Looks at everything; blocks."""
+        found = self._looked(repository, decision, stop)
+        measured = dataclasses.replace(found.measure, part=decision.part)
+        return dataclasses.replace(found, exclusive=decision.exclusive, measure=measured)
+
+    def _looked(self, repository: ResticRepository, decision: Decision, stop: StopToken) -> Preparation:
         try:
-            return self._prepare(repository, stop)
+            return self._prepare(repository, decision, stop)
         except (StoreFailure, SettingsError, VolumeFailure) as error:
             return Preparation(reason=error.reason.value, message=error.message)
         except StoreError as error:
@@ -70,10 +86,11 @@ class Preparer:
         except KubeError as error:
             return Preparation(reason=Reason.INTERNAL.value, message=str(error))
 
-    def _prepare(self, repository: ResticRepository, stop: StopToken) -> Preparation:
-        quiet = self.gate.wait_quiet(repository.metadata.name, stop, QUIET_SECONDS)
-        if not quiet or self._in_use(repository):
-            return Preparation(in_use=True)
+    def _prepare(self, repository: ResticRepository, decision: Decision, stop: StopToken) -> Preparation:
+        if decision.exclusive:
+            quiet = self.gate.wait_quiet(repository.metadata.name, stop, QUIET_SECONDS)
+            if not quiet or self._in_use(repository):
+                return Preparation(in_use=True)
         stores = self.stores.owned()
         in_place(repository, stores.settings.location)
         options = read_options(self.client, self.namespace)
@@ -81,7 +98,9 @@ class Preparer:
         problem = too_low(options.memory_limit, needed)
         if problem is not None:
             return Preparation(reason=Reason.MEMORY_LIMIT_TOO_LOW.value, message=problem)
-        return Preparation(template=self._template(), options=options)
+        directory = repository.volume_namespace
+        found = measure(stores.restic, directory, parse_part(decision.part)) if decision.part else Measure()
+        return Preparation(template=self._template(), options=options, measure=found)
 
     def _in_use(self, repository: ResticRepository) -> bool:
         """Asks the API, not the cache: what was created a moment ago counts."""

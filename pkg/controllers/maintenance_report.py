@@ -31,11 +31,13 @@ class VerbResult(ApiStruct, frozen=True, kw_only=True):
     Attributes:
         phase: A RunPhase.
         settled: Whether it need not be done again before the next turn.
+        part: Which part of the data was read, such as `7/100`; empty for none.
     """
 
     verb: str = ""
     phase: str = ""
     settled: bool = False
+    part: str = ""
     reason: str = ""
     message: str = ""
 
@@ -101,13 +103,15 @@ def record(repository: ResticRepository, run: MaintenanceRun, report: Report, *,
         report: What of it was settled.
         request: The annotation that was carried out with it; empty for none.
     """
-    runs: list[Json] = [to_json(run), *(to_json(one) for one in repository.status.maintenance or ())]
-    change: JsonObject = {"maintenance": runs[:KEPT_RUNS], "maintenanceRuns": repository.status.maintenance_runs + 1}
+    change: JsonObject = {"maintenanceRuns": repository.status.maintenance_runs + 1}
+    if run.verb != Verb.VERIFY:  # a verification's runs are kept apart, or they would push these out in a week
+        runs: list[Json] = [to_json(run), *(to_json(one) for one in repository.status.maintenance or ())]
+        change["maintenance"] = runs[:KEPT_RUNS]
     moment = run.start_timestamp or run.completion_timestamp
     settled = [one.verb for one in report.results if one.settled]
     if moment is not None:
         change |= {field: timestamp(moment) for verb, field in _LAST.items() if verb.value in settled}
-    if run.phase == RunPhase.COMPLETED and run.completion_timestamp is not None:
+    if run.verb != Verb.VERIFY and run.phase == RunPhase.COMPLETED and run.completion_timestamp is not None:
         change["lastMaintenanceTime"] = timestamp(run.completion_timestamp)
     if request:
         change["maintenanceRequest"] = request

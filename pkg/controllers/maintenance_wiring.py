@@ -9,20 +9,23 @@ from prometheus_client import CollectorRegistry, Counter
 
 from pkg.apis.ark import Schedule
 from pkg.apis.jobs import Job
-from pkg.apis.names import MAINTENANCE_LABEL
+from pkg.apis.names import MAINTENANCE_CONFIG_LABEL, MAINTENANCE_LABEL
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
 from pkg.controllers.capture_plan import TERMINAL
 from pkg.controllers.change_signal import ChangeSignal
 from pkg.controllers.maintenance import Caches, MaintenanceReconciler, repository_of
 from pkg.controllers.maintenance_gate import MaintenanceGate
-from pkg.controllers.maintenance_job import template_without_deployment
+from pkg.controllers.maintenance_job import measure_of, template_without_deployment, verbs_of
+from pkg.controllers.maintenance_options import OptionsMap
+from pkg.controllers.maintenance_plan import needs_alone
 from pkg.controllers.maintenance_preparation import Preparation, Preparer
 from pkg.controllers.stores import Stores
+from pkg.controllers.verification import Verifier
 from pkg.informers.informer import SharedInformer
 from pkg.informers.lister import Lister
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
-from pkg.kube.refs import JOBS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, RESTIC_REPOSITORIES, SCHEDULES
+from pkg.kube.refs import CONFIG_MAPS, JOBS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, RESTIC_REPOSITORIES, SCHEDULES
 from pkg.manager.controller import Controller
 from pkg.manager.enqueuer import owner_keys
 from pkg.manager.manager import Manager
@@ -87,11 +90,21 @@ class MaintenanceWiring:
             jobs=self._jobs.lister,
             schedules=schedules.lister,
         )
-        controller = self._manager.controller("maintenance", self._reconciler(caches, operations))
+        label, value = MAINTENANCE_CONFIG_LABEL
+        options = factory.informer(CONFIG_MAPS, OptionsMap, namespace=namespace, label_selector=f"{label}={value}")
+        verifier = Verifier(
+            namespace=namespace,
+            options=options.lister,
+            repositories=repositories.lister,
+            reading=reading_in(self._jobs.lister, namespace),
+        )
+        controller = self._manager.controller("maintenance", self._reconciler(caches, operations, verifier))
         late.append(controller)
         self._wake(controller, repositories, captures, fillings)
 
-    def _reconciler(self, caches: Caches, operations: Operations[Preparation]) -> MaintenanceReconciler:
+    def _reconciler(
+        self, caches: Caches, operations: Operations[Preparation], verifier: Verifier
+    ) -> MaintenanceReconciler:
         given = self._given
         runs = Counter(
             "ark_maintenance_runs", "Maintenance runs that ended, by phase.", ("phase",), registry=given.registry
@@ -110,6 +123,7 @@ class MaintenanceWiring:
             ),
             operations=operations,
             image=given.image,
+            verifier=verifier,
             events=self._manager.events,
             clock=given.clock,
             count=lambda phase: runs.labels(phase).inc(),
@@ -129,12 +143,25 @@ class MaintenanceWiring:
 
 
 def busy_in(jobs: Lister[Job], namespace: str) -> Callable[[str], bool]:
-    """Tells whether a repository has an unfinished Job."""
+    """Tells whether a repository has an unfinished Job that needs it for itself."""
 
     def busy(repository: str) -> bool:
-        return any(job.ended_by() is None and repository_of(job) == repository for job in jobs.list(namespace))
+        return any(needs_alone(verbs_of(job)) for job in _unfinished(jobs, namespace, repository))
 
     return busy
+
+
+def reading_in(jobs: Lister[Job], namespace: str) -> Callable[[str], bool]:
+    """Tells whether a repository has an unfinished Job that reads a part of its data."""
+
+    def reading(repository: str) -> bool:
+        return any(measure_of(job).part for job in _unfinished(jobs, namespace, repository))
+
+    return reading
+
+
+def _unfinished(jobs: Lister[Job], namespace: str, repository: str) -> list[Job]:
+    return [job for job in jobs.list(namespace) if job.ended_by() is None and repository_of(job) == repository]
 
 
 def _repository_keys(obj: PodVolumeBackup | PodVolumeRestore) -> Iterable[Key]:

@@ -1,4 +1,4 @@
-"""What happens inside a maintenance Job: forget, prune and check of one repository, each told from facts.
+"""What happens inside a maintenance Job: forget, prune, check and verify of one repository, each told from facts.
 
 A snapshot counts as forgotten when a listing does not show it any more; only then is its id taken out of the queue, by
 compare-and-set, so a Job that dies at any line leaves ids queued that are forgotten already, and the next one finds
@@ -21,7 +21,7 @@ from pkg.apis.reasons import Reason
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.agent import VolumeFailure, read_password
 from pkg.controllers.config import Settings, SettingsError, settings_from
-from pkg.controllers.maintenance_plan import RunPhase, Verb
+from pkg.controllers.maintenance_plan import DELETING, RunPhase, Verb
 from pkg.controllers.maintenance_report import Report, VerbResult
 from pkg.controllers.repositories import in_place
 from pkg.controllers.status import patch_status
@@ -60,6 +60,7 @@ class MaintenanceWork:
         name: Of the ResticRepository.
         uid: Of the object that the Job was made for; empty for whichever has the name.
         preflight: Raises a StoreError within seconds when the restic location is of no use.
+        part: What of the data a verification reads, such as `7/100`.
     """
 
     client: Client
@@ -71,6 +72,7 @@ class MaintenanceWork:
     scratch_dir: Path
     environ: Mapping[str, str] = field(repr=False)
     preflight: Callable[[Settings], None]
+    part: str = ""
 
     def run(self, verbs: Sequence[Verb], stop: StopToken) -> Report:
         """Does the verbs in order; the first that fails is the last."""
@@ -119,8 +121,28 @@ class MaintenanceWork:
                     return _completed(verb, message, reason=reason)
                 return _completed(verb, f"removed {result.removed or 'nothing'}")
             case Verb.CHECK:
-                check_repository(self.runner, environment, stop)
-                return _completed(verb, "no errors")
+                suspect = repository.status.verification.suspect if repository.status.verification else ""
+                check_repository(self.runner, environment, stop, part=suspect)
+                return _completed(verb, f"no errors, part {suspect} was read" if suspect else "no errors", part=suspect)
+            case Verb.VERIFY:
+                return self._verify(environment, stop)
+
+    def _verify(self, environment: ResticEnvironment, stop: StopToken) -> VerbResult:
+        """Reads the part; errors found beside others are only suspected."""
+        try:
+            check_repository(self.runner, environment, stop, part=self.part, no_lock=True)
+        except ResticError as error:
+            if error.reason is not Reason.REPOSITORY_DAMAGED:
+                raise
+            message = f"part {self.part}, to be confirmed by a check that has the repository for itself: {error}"
+            return VerbResult(
+                verb=Verb.VERIFY.value,
+                phase=RunPhase.COMPLETED.value,
+                reason=Reason.DAMAGE_SUSPECTED.value,
+                message=message,
+                part=self.part,
+            )
+        return _completed(Verb.VERIFY, f"part {self.part} was read, no errors", part=self.part)
 
     def _look(self, stop: StopToken) -> tuple[ResticRepository, Settings]:
         repository = retry_transient(self._read, stop=stop, clock=self.clock)
@@ -221,7 +243,7 @@ def _refusal(verb: Verb, settings: Settings) -> VerbResult | None:
     """Why a verb is not done under these settings; a frozen class settles it until the next turn."""
     if settings.restore_only:
         return _failed(verb, Reason.RESTORE_ONLY, "restoreOnlyMode writes nothing to the store")
-    if settings.deletions_frozen and verb is not Verb.CHECK:
+    if settings.deletions_frozen and verb in DELETING:
         return _failed(verb, Reason.DELETIONS_FROZEN, f"deletions are frozen: {settings.deletions_frozen}")
     if verb is Verb.PRUNE and tier_of(settings.location) is StorageTier.FROZEN:
         name = settings.location.config.get("resticStorageClass", "")
@@ -240,13 +262,14 @@ def _forgotten(plan: ForgetPlan, settled: frozenset[str], still_there: Sequence[
     return _completed(Verb.FORGET, "; ".join(parts))
 
 
-def _completed(verb: Verb, message: str, *, reason: Reason | None = None) -> VerbResult:
+def _completed(verb: Verb, message: str, *, reason: Reason | None = None, part: str = "") -> VerbResult:
     return VerbResult(
         verb=verb.value,
         phase=RunPhase.COMPLETED.value,
         settled=True,
         reason=reason.value if reason else "",
         message=message,
+        part=part,
     )
 
 

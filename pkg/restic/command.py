@@ -17,6 +17,7 @@ from pkg.apis.names import RESTIC_HOST
 EMPTY_MARKER = ".ark-empty-volume"
 # Never worth a backup: the file system's own, and snapshots that a server shows inside the volume (operators.md 27).
 ALWAYS_EXCLUDED = ("/lost+found", "/.snapshot", "/.zfs/snapshot")
+SELINUX_LABEL = "security.selinux"
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _LOCKING = frozenset({"backup", "restore", "forget", "prune", "check"})
 _GLOB_CHARACTERS = "\\*?["
@@ -118,14 +119,25 @@ def restore(
     snapshot_id: str,
     target: str,
     no_lock: bool = False,
+    keep_labels: bool = True,
     options: tuple[str, ...] = (),
     lock_wait_seconds: int = 0,
 ) -> Command:
-    """Writes a snapshot's content into a directory; files that are there already and not in it stay."""
+    """Writes a snapshot's content into a directory; files that are there already and not in it stay.
+
+    SELinux labels belong to the node and the new pod, not to the data; setting one may be refused and removing one
+    always is. restic before 0.18 cannot leave them as they are.
+
+    Raises:
+        ValueError: the id has not all its 64 digits; `latest` or `id:folder` would mean something else to restic.
+    """
+    if not _FULL_ID.fullmatch(snapshot_id):
+        raise ValueError(f'only a full snapshot id is restored, not "{snapshot_id}"')
     wait = 0 if no_lock else lock_wait_seconds
     arguments = (
         *_start("restore", options, no_lock=no_lock, lock_wait_seconds=wait),
         *("--target", ".", "--sparse", "--exclude", f"/{EMPTY_MARKER}"),
+        *(("--exclude-xattr", SELINUX_LABEL) if keep_labels else ()),
         snapshot_id,
     )
     return Command(verb="restore", arguments=arguments, directory=target, lock_wait_seconds=wait)
@@ -148,10 +160,12 @@ def key_list(*, options: tuple[str, ...] = ()) -> Command:
     return Command(verb="key list", arguments=(verb, "list", *rest), answer_seconds=_OPEN_SECONDS)
 
 
-def snapshots(*, tags: Mapping[str, str], no_lock: bool = False, options: tuple[str, ...] = ()) -> Command:
-    """Lists the snapshots that have all these tags."""
+def snapshots(
+    *, tags: Mapping[str, str], ids: Sequence[str] = (), no_lock: bool = False, options: tuple[str, ...] = ()
+) -> Command:
+    """Lists the snapshots that have all these tags, or those with these ids, of which the first digits will do."""
     selection = ("--tag", ",".join(_tags(tags))) if tags else ()
-    arguments = (*_start("snapshots", options, no_lock=no_lock), *selection)
+    arguments = (*_start("snapshots", options, no_lock=no_lock), *selection, *ids)
     return Command(verb="snapshots", arguments=arguments, answer_seconds=_LIST_SECONDS)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from pkg.apis.reasons import Reason
 from pkg.kube.stop import StopToken
 from pkg.restic import command
-from pkg.restic.classify import error_from
+from pkg.restic.classify import error_from, reason_from_words
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.errors import ResticFailedError
 from pkg.restic.finished import Finished
@@ -26,6 +26,8 @@ from pkg.restic.runner import ResticRunner
 
 LOCK_WAIT_SECONDS = 600  # a backup outranks housekeeping (operators.md, defaults)
 FORGET_BATCH = 500
+_ERROR_LIMIT = 400
+_NOT_TOLD = (Reason.BACKEND_UNREACHABLE, Reason.CREDENTIALS_REFUSED, Reason.BUCKET_MISSING)
 _TOTAL = re.compile(rb"^(?:total prune|this removes):\s+(?P<blobs>\d+) blobs / (?P<size>.+)$", re.MULTILINE)
 _RETENTION = re.compile(
     r"WORM protected|object ?lock|retention ?(policy|period)|RetentionPolicyNotMet|BlobImmutable|immutab"
@@ -119,13 +121,22 @@ def prune_repository(
     return PruneResult(removed=totals[-1] if totals else "", retained=retained)
 
 
-def check_repository(runner: ResticRunner, environment: ResticEnvironment, stop: StopToken) -> None:
-    """Verifies the structure of a repository.
+def check_repository(
+    runner: ResticRunner, environment: ResticEnvironment, stop: StopToken, *, part: str = "", no_lock: bool = False
+) -> None:
+    """Verifies the structure of a repository, and the data of one part of it.
+
+    Args:
+        runner: Starts restic.
+        environment: How it is reached.
+        stop: Ends it.
+        part: Whose data is read, such as `7/100`; empty for none.
+        no_lock: Whether others may go on meanwhile; then what they change may look like an error.
 
     Raises:
         ResticError: RepositoryDamaged where restic found errors, or it could not look.
     """
-    call = command.check(options=environment.options, lock_wait_seconds=LOCK_WAIT_SECONDS)
+    call = command.check(part=part, no_lock=no_lock, options=environment.options, lock_wait_seconds=LOCK_WAIT_SECONDS)
     finished = runner.run(call, environment, stop)
     summary = finished.summary
     if summary is not None and summary.num_errors:
@@ -137,14 +148,27 @@ def check_repository(runner: ResticRunner, environment: ResticEnvironment, stop:
 
 
 def _damaged(finished: Finished, summary: Summary) -> ResticFailedError:
+    said = reason_from_words(finished.words)
+    if said in _NOT_TOLD:  # what could not be read need not be broken
+        message = f"not everything could be read: {_first_error(finished)}"
+        return _failed(finished, said, message)
     packs = f", broken packs: {', '.join(summary.broken_packs[:3])}" if summary.broken_packs else ""
-    first = next((error.error.message for error in finished.item_errors), finished.exit_message)
+    message = f"{summary.num_errors} errors in the repository{packs}; the first: {_first_error(finished)}"
+    return _failed(finished, Reason.REPOSITORY_DAMAGED, message)
+
+
+def _first_error(finished: Finished) -> str:
+    first = next((error.text for error in finished.item_errors if error.text.strip()), finished.exit_message)
+    return first.strip().partition("\n")[0][:_ERROR_LIMIT]
+
+
+def _failed(finished: Finished, reason: Reason, message: str) -> ResticFailedError:
     return ResticFailedError(
         verb=finished.verb,
         repository=finished.repository,
         exit_code=finished.exit_code,
-        reason=Reason.REPOSITORY_DAMAGED,
-        message=f"{summary.num_errors} errors in the repository{packs}; the first: {first}",
+        reason=reason,
+        message=message,
         stderr_tail=finished.stderr_tail,
     )
 

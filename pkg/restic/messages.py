@@ -46,8 +46,10 @@ class Summary(_Message, frozen=True, kw_only=True, tag="summary"):
     total_duration: float = 0.0
     total_files: int = 0
     files_restored: int = 0
+    files_skipped: int = 0
     total_bytes: int = 0
     bytes_restored: int = 0
+    bytes_skipped: int = 0
     num_errors: int = 0
     broken_packs: tuple[str, ...] | None = None
     suggest_repair_index: bool = False
@@ -64,8 +66,14 @@ class ItemError(_Message, frozen=True, kw_only=True, tag="error"):
     """One item that failed; the same one may be reported twice (`during` scan and archival)."""
 
     error: ErrorDetail = ErrorDetail()
+    message: str = ""
     during: str = ""
     item: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is wrong; a check says it beside the detail, where the others say it inside."""
+        return self.error.message or self.message
 
 
 class ExitError(_Message, frozen=True, kw_only=True, tag="exit_error"):
@@ -143,5 +151,6 @@ def redacted_message(message: M, redacted: Callable[[str], str]) -> M:
         case ExitError():
             return msgspec.structs.replace(message, message=redacted(message.message))
         case ItemError():
-            return msgspec.structs.replace(message, error=ErrorDetail(message=redacted(message.error.message)))
+            inner = ErrorDetail(message=redacted(message.error.message))
+            return msgspec.structs.replace(message, error=inner, message=redacted(message.message))
     return message

@@ -3,190 +3,32 @@
 from __future__ import annotations
 
 import datetime
-import queue
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from pkg.apis.ark import Config, Schedule, StorageProvider
-from pkg.apis.jobs import Job
-from pkg.apis.meta import JsonObject, ObjectMeta
-from pkg.apis.names import MAINTAIN_ANNOTATION
-from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
-from pkg.controllers.config import ConfigReconciler
-from pkg.controllers.maintenance import OVERDUE_PATIENCE_SECONDS, START_PATIENCE_SECONDS, Caches, MaintenanceReconciler
-from pkg.controllers.maintenance_gate import MaintenanceGate
-from pkg.controllers.maintenance_job import template_without_deployment
-from pkg.controllers.maintenance_preparation import Preparation, Preparer
-from pkg.controllers.maintenance_wiring import busy_in
-from pkg.controllers.stores import Stores
+from pkg.controllers.maintenance import OVERDUE_PATIENCE_SECONDS, START_PATIENCE_SECONDS
 from pkg.kube.errors import ServerError
-from pkg.kube.refs import CONFIG_MAPS, JOBS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, PODS, RESTIC_REPOSITORIES
-from pkg.manager.events import EventRecorder
-from pkg.manager.operations import Operations
-from pkg.manager.reconciler import Result
-from pkg.testing.fakeapi import FakeApi
-from pkg.testing.fakeclock import FakeClock
-from pkg.testing.fakes import FakeLister
-from pkg.workqueue.key import Key
+from pkg.kube.refs import CONFIG_MAPS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, RESTIC_REPOSITORIES
+from pkg.testing.fakemaintenance import KEY, LONG_SECONDS, NAMESPACE, FakeMaintenance, report, volume
 
-NAMESPACE = "heptio-ark"
-KEY = Key(NAMESPACE, "shop")
-LONG_SECONDS = 10.0
 ID = "a" * 64
-OLD = "2020-01-01T00:00:00Z"
-
-
-class World:
-    """A server whose caches show what its API server holds."""
-
-    def __init__(self, tmp_path: Path) -> None:
-        (tmp_path / "bucket").mkdir()
-        self.place = f"{tmp_path}/bucket/restic/shop"
-        self.path = tmp_path
-        self.api, self.clock = FakeApi(), FakeClock(automatic=True)
-        self.config = Config(
-            metadata=ObjectMeta(name="default", namespace=NAMESPACE, uid="c", resource_version="1"),
-            backup_storage_provider=StorageProvider(name="local", bucket="bucket", config={"path": str(tmp_path)}),
-        )
-        self.configs = FakeLister([self.config])
-        self.repositories: FakeLister[ResticRepository] = FakeLister()
-        self.captures: FakeLister[PodVolumeBackup] = FakeLister()
-        self.fillings: FakeLister[PodVolumeRestore] = FakeLister()
-        self.jobs: FakeLister[Job] = FakeLister()
-        self.schedules: FakeLister[Schedule] = FakeLister()
-        self.ended: queue.SimpleQueue[Key] = queue.SimpleQueue()
-        self.counted: list[str] = []
-        self.start()
-
-    def start(self) -> None:
-        """A new server process: nothing is remembered but what the API holds."""
-        stores = Stores(ConfigReconciler(self.configs, {}, NAMESPACE), "cluster-1")
-        self.operations: Operations[Preparation] = Operations("m", clock=self.clock, on_finished=self.ended.put)
-        self.gate = MaintenanceGate(self.clock, busy=busy_in(self.jobs, NAMESPACE), changed=lambda: None)
-        self.reconciler = MaintenanceReconciler(
-            self.api.client,
-            Caches(
-                repositories=self.repositories,
-                captures=self.captures,
-                fillings=self.fillings,
-                jobs=self.jobs,
-                schedules=self.schedules,
-            ),
-            stores=stores,
-            gate=self.gate,
-            preparer=Preparer(
-                client=self.api.client,
-                namespace=NAMESPACE,
-                stores=stores,
-                gate=self.gate,
-                fallback=lambda: template_without_deployment({}, "ark:1"),
-            ),
-            operations=self.operations,
-            image="ark:1",
-            events=EventRecorder(self.api.client, "test", self.clock),
-            clock=self.clock,
-            count=self.counted.append,
-        )
-
-    def add(self, *, status: JsonObject | None = None, request: str = "") -> None:
-        """A Ready repository that was never pruned."""
-        metadata: JsonObject = {"name": KEY.name, "namespace": NAMESPACE, "uid": "uid-1", "creationTimestamp": OLD}
-        if request:
-            metadata["annotations"] = {MAINTAIN_ANNOTATION: request}
-        spec: JsonObject = {"volumeNamespace": "shop", "resticIdentifier": self.place}
-        full: JsonObject = {"phase": "Ready", "repositoryID": "r", **(status or {})}
-        self.api.add(RESTIC_REPOSITORIES, {"metadata": metadata, "spec": spec, "status": full})
-
-    def freeze(self, why: str) -> None:
-        metadata = msgspec.structs.replace(self.config.metadata, resource_version="2")
-        self.configs.put(msgspec.structs.replace(self.config, metadata=metadata, deletions_frozen=why))
-
-    def sync(self) -> None:
-        """Lets the caches catch up with the API."""
-        client = self.api.client
-        for ref, struct, lister in (
-            (RESTIC_REPOSITORIES, ResticRepository, self.repositories),
-            (POD_VOLUME_BACKUPS, PodVolumeBackup, self.captures),
-            (POD_VOLUME_RESTORES, PodVolumeRestore, self.fillings),
-            (JOBS, Job, self.jobs),
-        ):
-            found: list[Any] = client.list(ref, NAMESPACE, struct)
-            lister.objects = {obj.metadata.key: obj for obj in found}
-
-    def reconcile(self, *, sync: bool = True) -> Result:
-        if sync:
-            self.sync()
-        return self.reconciler.reconcile(KEY)
-
-    def begin(self) -> None:
-        """Goes through the preparation to the Job."""
-        self.reconcile()
-        assert self.ended.get(timeout=LONG_SECONDS) == KEY
-        self.reconcile()
-
-    def end_job(self, *, kind: str = "Complete", message: str = "", reason: str = "") -> None:
-        (job,) = self.job_objects
-        name = job.metadata.name
-        condition: JsonObject = {"type": kind, "status": "True", "reason": reason}
-        status: JsonObject = {
-            "conditions": [condition],
-            "startTime": "2026-05-04T10:00:00Z",
-            "completionTime": "2026-05-04T10:05:00Z",
-        }
-        self.api.client.patch(JOBS, NAMESPACE, name, {"status": status}, Job, subresource="status")
-        if message:
-            terminated: JsonObject = {"terminated": {"exitCode": 0, "message": message}}
-            containers: JsonObject = {"containerStatuses": [{"name": "maintenance", "state": terminated}]}
-            metadata: JsonObject = {"name": f"{name}-x", "namespace": NAMESPACE, "labels": {"job-name": name}}
-            self.api.add(PODS, {"metadata": metadata, "status": containers})
-
-    @property
-    def job_objects(self) -> list[Job]:
-        return self.api.client.list(JOBS, NAMESPACE, Job)
-
-    @property
-    def verbs(self) -> list[str]:
-        return [job.metadata.annotation("ark.heptio.com/verbs") for job in self.job_objects]
-
-    @property
-    def stored(self) -> ResticRepository:
-        return self.api.client.get(RESTIC_REPOSITORIES, NAMESPACE, KEY.name, ResticRepository)
-
-    @property
-    def last_run(self) -> tuple[str, str, str]:
-        run = (self.stored.status.maintenance or ())[0]
-        return run.verb, run.phase, run.reason
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> FakeMaintenance:
+    return FakeMaintenance(tmp_path)
 
 
-def volume(world: World, ref: Any, name: str, phase: str = "InProgress") -> None:
-    spec: JsonObject = {"repository": KEY.name}
-    world.api.add(ref, {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec, "status": {"phase": phase}})
-
-
-def report(*results: tuple[str, str, bool], reason: str = "", message: str = "done") -> str:
-    items = [
-        {"verb": verb, "phase": phase, "settled": settled, "reason": reason, "message": message}
-        for verb, phase, settled in results
-    ]
-    return msgspec.json.encode({"results": items}).decode()
-
-
-def test_a_job_begins_when_something_is_due_and_nobody_is_inside(world: World) -> None:
+def test_a_job_begins_when_something_is_due_and_nobody_is_inside(world: FakeMaintenance) -> None:
     world.add(status={"pendingForget": [ID]})
     world.begin()
     assert world.verbs == ["forget,prune,check"]
     assert world.gate.is_closed(KEY.name)
 
 
-def test_nothing_begins_while_a_volume_is_captured_or_filled(world: World) -> None:
+def test_nothing_begins_while_a_volume_is_captured_or_filled(world: FakeMaintenance) -> None:
     world.add(status={"lastPruneTime": "2026-01-01T00:00:00Z", "lastCheckTime": "2026-01-01T00:00:00Z"})
     for ref in (POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES):
         volume(world, ref, "v")
@@ -196,7 +38,7 @@ def test_nothing_begins_while_a_volume_is_captured_or_filled(world: World) -> No
     assert world.job_objects == []
 
 
-def test_a_capture_that_the_cache_does_not_show_yet_stops_it_too(world: World) -> None:
+def test_a_capture_that_the_cache_does_not_show_yet_stops_it_too(world: FakeMaintenance) -> None:
     world.add()
     world.sync()
     volume(world, POD_VOLUME_BACKUPS, "just-created")
@@ -206,7 +48,7 @@ def test_a_capture_that_the_cache_does_not_show_yet_stops_it_too(world: World) -
     assert world.job_objects == []
 
 
-def test_a_server_that_dies_after_creating_the_job_finds_it_again(world: World) -> None:
+def test_a_server_that_dies_after_creating_the_job_finds_it_again(world: FakeMaintenance) -> None:
     world.add()
     world.begin()
     world.start()
@@ -218,7 +60,7 @@ def test_a_server_that_dies_after_creating_the_job_finds_it_again(world: World) 
     assert world.gate.is_closed(KEY.name)
 
 
-def test_what_the_job_did_is_in_the_status(world: World) -> None:
+def test_what_the_job_did_is_in_the_status(world: FakeMaintenance) -> None:
     world.add(status={"pendingForget": [ID]})
     world.begin()
     world.end_job(
@@ -233,7 +75,7 @@ def test_what_the_job_did_is_in_the_status(world: World) -> None:
     assert world.counted == ["Failed"]
 
 
-def test_success_is_success_and_the_gate_opens(world: World) -> None:
+def test_success_is_success_and_the_gate_opens(world: FakeMaintenance) -> None:
     world.add(status={"lastCheckTime": "2099-01-01T00:00:00Z"})
     world.begin()
     world.end_job(message=report(("prune", "Completed", True)))
@@ -257,7 +99,7 @@ def test_success_is_success_and_the_gate_opens(world: World) -> None:
         ),
     ],
 )
-def test_a_failed_job_says_why(world: World, ending: dict[str, str], reason: str) -> None:
+def test_a_failed_job_says_why(world: FakeMaintenance, ending: dict[str, str], reason: str) -> None:
     world.add()
     world.begin()
     world.end_job(**ending)
@@ -266,7 +108,7 @@ def test_a_failed_job_says_why(world: World, ending: dict[str, str], reason: str
     assert world.stored.status.last_prune_time is None
 
 
-def test_five_runs_are_kept_and_the_newest_is_first(world: World) -> None:
+def test_five_runs_are_kept_and_the_newest_is_first(world: FakeMaintenance) -> None:
     old: list[Any] = [{"verb": f"v{number}", "phase": "Completed"} for number in range(5)]
     world.add(status={"maintenance": old, "maintenanceRuns": 5})
     world.begin()
@@ -276,7 +118,7 @@ def test_five_runs_are_kept_and_the_newest_is_first(world: World) -> None:
     assert [run.verb for run in runs] == ["prune,check", "v0", "v1", "v2", "v3"]
 
 
-def test_a_restore_takes_a_running_job_back(world: World) -> None:
+def test_a_restore_takes_a_running_job_back(world: FakeMaintenance) -> None:
     world.add()
     world.begin()
     volume(world, POD_VOLUME_RESTORES, "urgent", phase="New")
@@ -294,7 +136,9 @@ def test_a_restore_takes_a_running_job_back(world: World) -> None:
         pytest.param("2099-01-01T00:00:00Z", START_PATIENCE_SECONDS, id="asked for by hand: one minute"),
     ],
 )
-def test_a_job_that_does_not_begin_gives_way_to_a_backup(world: World, last_prune: str, seconds: float) -> None:
+def test_a_job_that_does_not_begin_gives_way_to_a_backup(
+    world: FakeMaintenance, last_prune: str, seconds: float
+) -> None:
     world.add(status={"lastPruneTime": last_prune, "lastCheckTime": last_prune}, request="prune@now")
     world.begin()
     created = world.job_objects[0].metadata.creation_timestamp
@@ -310,7 +154,7 @@ def test_a_job_that_does_not_begin_gives_way_to_a_backup(world: World, last_prun
     assert world.last_run[1:] == ("Interrupted", "GaveWay")
 
 
-def test_a_freeze_stops_a_running_prune_at_once(world: World) -> None:
+def test_a_freeze_stops_a_running_prune_at_once(world: FakeMaintenance) -> None:
     world.add()
     world.begin()
     world.freeze("audit")
@@ -320,7 +164,7 @@ def test_a_freeze_stops_a_running_prune_at_once(world: World) -> None:
     assert world.last_run[1] == "Interrupted"
 
 
-def test_a_freeze_leaves_a_check_alone(world: World) -> None:
+def test_a_freeze_leaves_a_check_alone(world: FakeMaintenance) -> None:
     world.freeze("audit")
     world.add()
     world.begin()
@@ -328,7 +172,7 @@ def test_a_freeze_leaves_a_check_alone(world: World) -> None:
     assert world.verbs == ["check"]
 
 
-def test_a_limit_that_is_too_low_is_a_failed_run_with_the_number(world: World) -> None:
+def test_a_limit_that_is_too_low_is_a_failed_run_with_the_number(world: FakeMaintenance) -> None:
     world.add()
     world.api.add(
         CONFIG_MAPS,
@@ -349,7 +193,7 @@ def test_a_limit_that_is_too_low_is_a_failed_run_with_the_number(world: World) -
     assert not world.gate.is_closed(KEY.name), "and backups are let in"
 
 
-def test_a_wish_is_carried_out_and_noted(world: World) -> None:
+def test_a_wish_is_carried_out_and_noted(world: FakeMaintenance) -> None:
     done = "2099-01-01T00:00:00Z"
     world.add(status={"lastPruneTime": done, "lastCheckTime": done}, request="check@now")
     world.begin()
@@ -361,7 +205,7 @@ def test_a_wish_is_carried_out_and_noted(world: World) -> None:
     assert world.operations.observe(KEY) is None, "once"
 
 
-def test_a_wish_that_a_freeze_forbids_is_refused_and_not_left_hanging(world: World) -> None:
+def test_a_wish_that_a_freeze_forbids_is_refused_and_not_left_hanging(world: FakeMaintenance) -> None:
     world.freeze("audit")
     world.add(request="forget,prune@now")
     world.reconcile()
@@ -369,7 +213,7 @@ def test_a_wish_that_a_freeze_forbids_is_refused_and_not_left_hanging(world: Wor
     assert world.stored.status.maintenance_request == "forget,prune@now"
 
 
-def test_another_clusters_repositories_are_left_alone(world: World) -> None:
+def test_another_clusters_repositories_are_left_alone(world: FakeMaintenance) -> None:
     (world.path / "bucket" / "ark-cluster.json").write_text('{"clusterID": "another"}')
     world.add()
     world.begin()
@@ -378,7 +222,7 @@ def test_another_clusters_repositories_are_left_alone(world: World) -> None:
     assert not world.gate.is_closed(KEY.name)
 
 
-def test_a_result_that_cannot_be_recorded_is_recorded_later(world: World) -> None:
+def test_a_result_that_cannot_be_recorded_is_recorded_later(world: FakeMaintenance) -> None:
     world.add()
     world.begin()
     world.end_job(message=report(("prune", "Completed", True)))
@@ -389,7 +233,7 @@ def test_a_result_that_cannot_be_recorded_is_recorded_later(world: World) -> Non
     assert world.last_run[1] == "Completed"
 
 
-def test_a_repository_that_is_deleted_is_let_go(world: World) -> None:
+def test_a_repository_that_is_deleted_is_let_go(world: FakeMaintenance) -> None:
     world.add()
     world.reconcile()
     world.ended.get(timeout=LONG_SECONDS)
