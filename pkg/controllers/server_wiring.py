@@ -26,6 +26,7 @@ from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
 from pkg.controllers.fast_keys import FastKeys
+from pkg.controllers.holder_wiring import HolderParts, add_gone_holders
 from pkg.controllers.location import LocationFinding, LocationReconciler
 from pkg.controllers.location_record import RecordInCluster
 from pkg.controllers.maintenance_wiring import MaintenanceSurroundings, MaintenanceWiring
@@ -151,6 +152,7 @@ class ServerWiring:
         self._add_sync()
         self._add_schedules()
         self._add_orphans()
+        self._add_gone_holders()
 
     def _node_agents(self) -> NodeAgents:
         factory, namespace = self._manager.factory, self._given.namespace
@@ -349,6 +351,18 @@ class ServerWiring:
             clock=given.clock,
         )
         add_orphans(self._manager, parts)
+
+    def _add_gone_holders(self) -> None:
+        given = self._given
+        parts = HolderParts(
+            namespace=given.namespace,
+            repositories=self._repositories,
+            stores=self._stores,
+            runner=given.runner,
+            scratch_dir=given.scratch_dir,
+            clock=given.clock,
+        )
+        add_gone_holders(self._manager, self._client, parts)
 
     def _add_downloads(self) -> None:
         given = self._given
