@@ -102,6 +102,7 @@ class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
         holder: UID of the agent pod and start of its process (`<pod uid>/<start>`) that works on it.
         attempts: Runs that failed by restic's fault, with the one that goes on or ended it; 3 at most.
         interruptions: Runs that ended with their agent, by no fault of restic's; they cost no attempt.
+        out_of_memory: 1 once restic was killed for want of memory; it runs alone on its node then, and not again.
         slot_at: When the agent took it on.
         repository_id: Id of the repository that the snapshot is in.
         unread_files: Files that restic could not read (exit code 3); the first paths in `unread_paths`.
@@ -117,6 +118,7 @@ class PodVolumeBackupStatus(ApiStruct, frozen=True, kw_only=True):
     holder: str = ""
     attempts: int = 0
     interruptions: int = 0
+    out_of_memory: int = 0
     slot_at: datetime.datetime | None = None
     start_timestamp: datetime.datetime | None = None
     completion_timestamp: datetime.datetime | None = None
@@ -171,7 +173,7 @@ class PodVolumeRestoreSpec(ApiStruct, frozen=True, kw_only=True):
 
 
 class PodVolumeRestoreStatus(ApiStruct, frozen=True, kw_only=True):
-    """What became of it; `attempts` and `interruptions` as of a PodVolumeBackup.
+    """What became of it; `attempts`, `interruptions` and `out_of_memory` as of a PodVolumeBackup.
 
     Attributes:
         snapshot_id: The full id of the snapshot that was restored.
@@ -185,6 +187,7 @@ class PodVolumeRestoreStatus(ApiStruct, frozen=True, kw_only=True):
     holder: str = ""
     attempts: int = 0
     interruptions: int = 0
+    out_of_memory: int = 0
     slot_at: datetime.datetime | None = None
     start_timestamp: datetime.datetime | None = None
     completion_timestamp: datetime.datetime | None = None
