@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pkg.testing.access import ClusterAccess
-from pkg.testing.assets import REPOSITORY
+from pkg.testing.assets import REPOSITORY, binary
 from pkg.testing.ports import free_port
 
 CRD_DIRECTORY = Path(REPOSITORY) / "config" / "crd"
@@ -105,3 +105,24 @@ def test_a_reader_that_goes_away_hears_no_complaint() -> None:
     line = f"{sys.executable} -m pkg.cli.ark --help | true"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=environment, check=True)
     assert done.stderr == ""
+
+
+def test_kubectl_runs_it_as_its_plug_in(control_plane: ClusterAccess, tmp_path: Path) -> None:
+    plugin = tmp_path / "kubectl-ark"
+    plugin.write_text(f"#!{sys.executable}\nfrom pkg.cli.ark import main\nmain()\n")
+    plugin.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "KUBECONFIG": str(control_plane.kubeconfig),
+    }
+
+    def kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(binary("kubectl")), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+
+    assert kubectl("ark", "version", "--client-only").stdout.startswith("Version: v")
+    assert kubectl("ark", "backup", "--help").stdout.startswith("Usage: kubectl ark backup ")
+    refused = kubectl("ark", "backup", "get", "-o", "xml")
+    assert (refused.returncode, "kubectl ark backup get" in refused.stderr) == (64, True)
