@@ -14,6 +14,8 @@ import structlog
 
 from pkg.cli.process import LOG_LEVELS, ProcessSettings, process_settings
 from pkg.controllers.config import Settings
+from pkg.controllers.holder_records import HolderRecords, own_identity
+from pkg.controllers.job_locks import job_runner
 from pkg.controllers.maintenance_plan import RunPhase, Verb
 from pkg.controllers.maintenance_report import Report
 from pkg.controllers.maintenance_work import MaintenanceWork
@@ -78,14 +80,16 @@ def run_maintenance(
     stop: StopToken,
 ) -> Report:
     """Wires the work and does it."""
-    runner = Runner(base=settings.environ)
+    runner, client = Runner(base=settings.environ), Client(load_transport(kubeconfig))
     log.info("Maintenance starting", repository=repository, verbs=",".join(verbs), restic=check_version(runner, stop))
+    identity = own_identity(settings.environ, pod_uid=settings.pod_uid, clock=REAL_CLOCK)
+    records = HolderRecords(client=client, clock=REAL_CLOCK, identity=identity)
     work = MaintenanceWork(
-        client=Client(load_transport(kubeconfig)),
+        client=client,
         namespace=settings.namespace,
         name=repository,
         uid=uid,
-        runner=runner,
+        runner=job_runner(runner, client, records, namespace=settings.namespace, name=repository, clock=REAL_CLOCK),
         clock=REAL_CLOCK,
         scratch_dir=settings.scratch_dir,
         environ=settings.environ,

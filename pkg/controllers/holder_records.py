@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -48,9 +49,18 @@ class Identity:
         return LockHolder(pod=self.pod, node=self.node, host=self.host, started_at=self.started_at)
 
 
-def own_identity(*, pod: str, pod_uid: str, node: str, clock: Clock) -> Identity:
-    """The identity of this process, asked when it starts."""
-    return Identity(pod=pod, pod_uid=pod_uid, node=node, host=os.uname().nodename, started_at=clock.now())
+def own_identity(environ: Mapping[str, str], *, pod_uid: str, clock: Clock) -> Identity:
+    """The identity of this process, asked when it starts.
+
+    Only the manifests tell a pod's name: one that was guessed could make a shared host look like a pod's own.
+    """
+    return Identity(
+        pod=environ.get("POD_NAME", ""),
+        pod_uid=pod_uid,
+        node=environ.get("NODE_NAME", ""),
+        host=os.uname().nodename,
+        started_at=clock.now(),
+    )
 
 
 @dataclass(slots=True, kw_only=True)

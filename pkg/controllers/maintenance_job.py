@@ -38,6 +38,7 @@ _POD_FIELDS = (
 )
 _CONTAINER_FIELDS = ("image", "imagePullPolicy", "env", "envFrom", "volumeMounts", "securityContext")
 _KEPT_LABELS = ("azure.workload.identity/use",)
+_IDENTITY = (("POD_NAME", "metadata.name"), ("POD_UID", "metadata.uid"), ("NODE_NAME", "spec.nodeName"))
 _PATHS = ("AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "ARK_SCRATCH_DIR")
 
 
@@ -122,17 +123,7 @@ def build_job(
     options: JobOptions,
     measure: Measure = NOTHING,
 ) -> JsonObject:
-    """The Job to create, owned by its repository.
-
-    Args:
-        repository: What it works on.
-        verbs: What it does.
-        request: The annotation that it carries out; empty for none.
-        image: Ark's.
-        template: What of the server's pod it takes over.
-        options: Its size and place.
-        measure: What it reads of the data.
-    """
+    """The Job to create, owned by its repository; `request` is the annotation that it carries out, empty for none."""
     labels = _labels(repository)
     words = ",".join(verbs)
     return {
@@ -188,7 +179,8 @@ def _pod(
 def _container(
     repository: ResticRepository, words: str, part: str, image: str, template: JobTemplate, options: JobOptions
 ) -> JsonObject:
-    env = template.container.get("env")
+    found = template.container.get("env")
+    env: list[Json] = [*found] if isinstance(found, list) else []
     requests = _quantities(options.cpu_request, options.memory_request)
     limits = _quantities(options.cpu_limit, options.memory_limit)
     return {
@@ -204,9 +196,17 @@ def _container(
             f"--do={words}",
             *([f"--part={part}"] if part else []),
         ],
-        "env": [*(env if isinstance(env, list) else []), *_memory_limit(options.memory_limit)],
+        "env": [*env, *_identity(env), *_memory_limit(options.memory_limit)],
         "resources": {"requests": requests, **({"limits": limits} if limits else {})},
     }
+
+
+def _identity(env: Sequence[Json]) -> list[Json]:
+    """Tells the Job who it is, for the record of who takes locks, where the template does not."""
+    known = {one.get("name") for one in env if isinstance(one, dict)}
+    return [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _IDENTITY if name not in known
+    ]
 
 
 def _memory_limit(limit: str) -> list[Json]:

@@ -21,6 +21,7 @@ from pkg.apis.reasons import Reason
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.agent import VolumeFailure, read_password
 from pkg.controllers.config import Settings, SettingsError, settings_from
+from pkg.controllers.lock_plan import describe
 from pkg.controllers.maintenance_plan import DELETING, RunPhase, Verb
 from pkg.controllers.maintenance_report import Report, VerbResult
 from pkg.controllers.repositories import in_place
@@ -94,13 +95,15 @@ class MaintenanceWork:
         except (VolumeFailure, SettingsError, StoreFailure) as error:
             return _failed(verb, error.reason, error.message)
         except (ResticError, StoreError, KubeError) as error:
-            return self._broken(verb, error, None, stop)
+            return _broken(verb, error)
         try:
             return self._do(verb, repository, settings, environment, stop)
         except VolumeFailure as error:
             return _failed(verb, error.reason, error.message)
+        except RepositoryLockedError as error:
+            return _failed(verb, error.reason, f"{error.message}; locks: {self._locks(repository, environment, stop)}")
         except (ResticError, KubeError) as error:
-            return self._broken(verb, error, environment, stop)
+            return _broken(verb, error)
 
     def _do(
         self,
@@ -211,32 +214,30 @@ class MaintenanceWork:
         except NotFoundError:
             return None
 
-    def _broken(
-        self, verb: Verb, error: Exception, environment: ResticEnvironment | None, stop: StopToken
-    ) -> VerbResult:
-        match error:
-            case CancelledError():
-                return VerbResult(
-                    verb=verb.value,
-                    phase=RunPhase.INTERRUPTED.value,
-                    reason=Reason.CANCELED.value,
-                    message="stopped before it was done",
-                )
-            case RepositoryLockedError() if environment is not None:
-                return _failed(verb, error.reason, f"{error.message}; locks: {self._holders(environment, stop)}")
-            case ResticError():
-                return _failed(verb, error.reason, str(error))
-            case StoreError():
-                return _failed(verb, store_reason(error), str(error))
-            case _:
-                return _failed(verb, Reason.INTERNAL, str(error))
-
-    def _holders(self, environment: ResticEnvironment, stop: StopToken) -> str:
+    def _locks(self, repository: ResticRepository, environment: ResticEnvironment, stop: StopToken) -> str:
         try:
             found = list_locks(self.runner, environment, stop)
         except ResticError as error:
             return f"unknown ({error})"
-        return ", ".join(lock.described(self.clock.now()) for lock in found[:5]) or "none any more"
+        holders = repository.status.holders or {}
+        return "; ".join(describe(lock, holders, self.clock.now()) for lock in found[:5]) or "none any more"
+
+
+def _broken(verb: Verb, error: Exception) -> VerbResult:
+    match error:
+        case CancelledError():
+            return VerbResult(
+                verb=verb.value,
+                phase=RunPhase.INTERRUPTED.value,
+                reason=Reason.CANCELED.value,
+                message="stopped before it was done",
+            )
+        case ResticError():
+            return _failed(verb, error.reason, str(error))
+        case StoreError():
+            return _failed(verb, store_reason(error), str(error))
+        case _:
+            return _failed(verb, Reason.INTERNAL, str(error))
 
 
 def _refusal(verb: Verb, settings: Settings) -> VerbResult | None:
