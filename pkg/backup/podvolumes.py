@@ -168,6 +168,7 @@ def with_result(entry: LedgerEntry, status: PodVolumeBackupStatus) -> LedgerEntr
         bytes=progress.total_bytes if progress else 0,
         files=progress.total_files if progress else 0,
         bytes_added=status.bytes_added,
+        used_bytes=status.used_bytes,
         unread_files=status.unread_files,
         unread_paths=status.unread_paths,
         attempts=status.attempts,

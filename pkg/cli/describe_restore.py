@@ -63,6 +63,8 @@ def _options(page: Page, spec: RestoreSpec) -> None:
         page.pair("Existing resources", spec.existing_resource_policy)
     if spec.restore_last:
         page.pair("Restored last", ", ".join(spec.restore_last))
+    if spec.strict_metadata:
+        page.pair("Metadata", "strict")
     if spec.disable_hooks:
         page.pair("Hooks", "disabled")
     elif spec.hooks and spec.hooks.resources:

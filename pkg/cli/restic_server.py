@@ -32,7 +32,7 @@ from pkg.manager.logs import configure_logs
 from pkg.manager.manager import Manager
 from pkg.manager.shutdown import install_signals
 from pkg.restic.errors import ResticError
-from pkg.restic.preflight import check_version
+from pkg.restic.preflight import check_version, keeps_labels
 from pkg.restic.runner import Runner
 from pkg.volumes.naming import label_value
 
@@ -64,7 +64,8 @@ def run_agent(settings: ProcessSettings, node: str, metrics_address: str, kubeco
     gc_policy.apply()
     client = Client(load_transport(kubeconfig))
     runner = Runner(base=settings.environ, nice=CHILD_NICENESS)
-    log.info("Agent starting", node=node, namespace=settings.namespace, restic=check_version(runner, stop))
+    version = check_version(runner, stop)
+    log.info("Agent starting", node=node, namespace=settings.namespace, restic=version)
     manager = Manager(
         client,
         metrics_address=metrics_address,
@@ -73,12 +74,14 @@ def run_agent(settings: ProcessSettings, node: str, metrics_address: str, kubeco
         clock=REAL_CLOCK,
         component="ark-agent",
     )
-    _wire(manager, client, settings, node, runner)
+    _wire(manager, client, settings, node, runner, keep_labels=keeps_labels(version))
     manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
     return manager.run(stop)
 
 
-def _wire(manager: Manager, client: Client, settings: ProcessSettings, node: str, runner: Runner) -> None:
+def _wire(
+    manager: Manager, client: Client, settings: ProcessSettings, node: str, runner: Runner, *, keep_labels: bool
+) -> None:
     factory, namespace = manager.factory, settings.namespace
     own = f"{NODE_LABEL}={label_value(node)}"
     backups = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace, label_selector=own)
@@ -98,6 +101,7 @@ def _wire(manager: Manager, client: Client, settings: ProcessSettings, node: str
         pods=pods.lister,
         repositories=repositories.lister,
         config=ConfigReconciler(configs.lister, settings.environ, namespace),
+        keep_labels=keep_labels,
     )
     slots = max(1, min(MAX_SLOTS, os.cpu_count() or 1))
     wiring = VolumeWiring(manager, agent, pods)

@@ -67,6 +67,10 @@ def restore_options(function: F) -> F:
             "--restore-last", type=CommaList(), default="", help="Resources that wait for the end of all volumes."
         ),
         switch("--disable-hooks", help_text="Run no commands in restored pods."),
+        switch(
+            "--strict-metadata",
+            help_text="A volume fails when the owner, times or attributes of a file cannot be set; else it warns.",
+        ),
     )
     return _apply(function, options)
 
@@ -83,7 +87,11 @@ def restore_spec(options: Mapping[str, object]) -> JsonObject:
         spec["restoreLast"] = list(last)
     if options["existing_resource_policy"]:
         spec["existingResourcePolicy"] = str(options["existing_resource_policy"])
-    return spec | present(restorePVs=options["restore_volumes"], disableHooks=options["disable_hooks"])
+    return spec | present(
+        restorePVs=options["restore_volumes"],
+        disableHooks=options["disable_hooks"],
+        strictMetadata=options["strict_metadata"],
+    )
 
 
 def _apply(function: F, options: tuple[Callable[[F], F], ...]) -> F:

@@ -42,6 +42,7 @@ class Agent:
         holder: `<pod uid>/<start of this process>`.
         pods_dir: The kubelet's pods directory as this process sees it.
         config: Says how the object store is reached.
+        keep_labels: Whether this restic can leave SELinux labels as they are.
     """
 
     node: str
@@ -55,6 +56,7 @@ class Agent:
     pods: Lister[Pod]
     repositories: Lister[ResticRepository]
     config: ConfigReconciler
+    keep_labels: bool = True
 
     def environment(self, repository: ResticRepository, identifier: str, stop: StopToken) -> ResticEnvironment:
         """How restic reaches the repository that an object names.

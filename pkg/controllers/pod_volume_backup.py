@@ -30,6 +30,7 @@ from pkg.restic.errors import CancelledError, ResticError, SnapshotMissingError
 from pkg.restic.transfer import BackupRequest, BackupSummary, backup_volume, find_snapshot_by_tag
 from pkg.volumes.hostpath import VolumePathError, resolve_directory
 from pkg.volumes.root import read_root
+from pkg.volumes.target import used_bytes
 
 PVB_UID_TAG = "pvb-uid"
 
@@ -115,6 +116,7 @@ class BackupKind:
             summary,
             directory=directory,
             root=root,
+            used=used_bytes(directory) if spec.source.must_be_mount else 0,
             repository_id=repository.status.repository_id,
             now=timestamp(self._agent.clock.now()),
         )
@@ -161,7 +163,7 @@ class BackupKind:
 
 
 def captured_status(
-    summary: BackupSummary, *, directory: Path, root: RootMetadata, repository_id: str, now: str
+    summary: BackupSummary, *, directory: Path, root: RootMetadata, used: int, repository_id: str, now: str
 ) -> JsonObject:
     """The status of a captured volume, from restic's own summary."""
     status: JsonObject = {
@@ -170,6 +172,7 @@ def captured_status(
         "snapshotID": summary.snapshot_id,
         "repositoryID": repository_id,
         "bytesAdded": summary.bytes_added,
+        "usedBytes": used,
         "runSeconds": math.ceil(summary.seconds),
         "root": to_json(root),
         "progress": to_json(

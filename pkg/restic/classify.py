@@ -51,6 +51,15 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
         ),
     )
 )
+_RESTORE_WORDS: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
+    (re.compile(pattern, re.MULTILINE), reason)
+    for pattern, reason in (
+        (r": read-only file system$", Reason.TARGET_READ_ONLY),
+        (r": (no space left on device|disk quota exceeded)$", Reason.TARGET_FULL),
+        (r"ciphertext verification failed$", Reason.BACKUP_DAMAGED),
+        (r"^ReadFull\(<data/.*: (no such file or directory|.*specified key does not exist)\.?$", Reason.BACKUP_DAMAGED),
+    )
+)
 _SNAPSHOT_MISSING = re.compile(
     r"no matching ID found for prefix|no snapshot found|failed to load snapshot .*(no such file|does not exist)"
 )
@@ -86,7 +95,14 @@ def _kind_and_reason(finished: Finished) -> tuple[type[ResticError], Reason]:
         return known
     if _SNAPSHOT_MISSING.search(finished.exit_message):
         return SnapshotMissingError, Reason.BACKUP_DAMAGED
+    if finished.verb == "restore":
+        return ResticFailedError, _restore_reason(finished)
     return ResticFailedError, reason_from_words(finished.words)
+
+
+def _restore_reason(finished: Finished) -> Reason:
+    found = (reason for pattern, reason in _RESTORE_WORDS if pattern.search(finished.words))
+    return next(found, reason_from_words(finished.words))
 
 
 def _stop_reason(text: str) -> Reason:

@@ -11,6 +11,7 @@ from pkg.restic.errors import ResticUnusableError
 from pkg.restic.runner import ResticRunner
 
 OLDEST = (0, 17, 1)
+KEEPS_LABELS = (0, 18, 0)
 
 
 def check_version(runner: ResticRunner, stop: StopToken | None = None) -> str:
@@ -21,11 +22,10 @@ def check_version(runner: ResticRunner, stop: StopToken | None = None) -> str:
     """
     finished = runner.run(command.version(), None, stop or StopToken())
     text = finished.version.version if finished.version else ""
-    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
-    if finished.exit_code == 0 and numbers and tuple(map(int, numbers.groups())) >= OLDEST:
+    if finished.exit_code == 0 and _numbers(text) >= OLDEST:
         return text
     needed = ".".join(map(str, OLDEST))
-    found = f"this one is {text}" if numbers else "this one does not tell its version"
+    found = f"this one is {text}" if _numbers(text) else "this one does not tell its version"
     raise ResticUnusableError(
         verb="version",
         repository="",
@@ -34,3 +34,13 @@ def check_version(runner: ResticRunner, stop: StopToken | None = None) -> str:
         message=f"Ark needs {needed} or newer, {found}",
         stderr_tail=finished.stderr_tail,
     )
+
+
+def keeps_labels(version: str) -> bool:
+    """Whether a restore by that restic can leave SELinux labels as they are."""
+    return _numbers(version) >= KEEPS_LABELS
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(map(int, found.groups())) if found else ()

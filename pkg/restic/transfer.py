@@ -1,8 +1,7 @@
-"""One volume into a repository, or out of it: one restic process each, believed by its exit code alone.
+"""One volume into a repository: one restic process, believed by its exit code alone.
 
 The snapshot's id is read from the backup's own last line, so no second call is needed. Exit code 3 is a third
-outcome: the snapshot is there, some files are not in it. A restore's summary claims success even on a full disk, so
-it is never asked.
+outcome: the snapshot is there, some files are not in it.
 """
 
 from __future__ import annotations
@@ -68,29 +67,6 @@ class BackupSummary:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRequest:
-    """What to write where; `no_lock` for credentials that may only read.
-
-    Attributes:
-        lock_wait_seconds: How long restic may wait for a lock.
-    """
-
-    snapshot_id: str
-    target: str
-    no_lock: bool = False
-    lock_wait_seconds: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreSummary:
-    """A restore that succeeded."""
-
-    files: int
-    bytes: int
-    seconds: float
-
-
 @dataclass(slots=True)
 class _Listener:
     """Turns messages into progress, and counts the files that could not be read."""
@@ -101,7 +77,7 @@ class _Listener:
 
     def __call__(self, message: Message) -> None:
         if isinstance(message, Status):
-            self.on_progress(_progress(message))
+            self.on_progress(volume_progress(message))
         elif isinstance(message, ItemError) and len(self.unread) < _COUNTED_PATHS:
             self.unread.setdefault(_in_volume(message.item, self.directory))
 
@@ -120,7 +96,8 @@ def backup_volume(
     """
     directory = os.path.realpath(request.directory)  # what restic sees: excludes and error paths are written from it
     listener = _Listener(on_progress, directory)
-    finished = runner.run(_backup_command(request, directory, environment), environment, stop, listener)
+    asked = _backup_command(request, directory, environment)
+    finished = runner.run(asked, environment, stop, listener)
     if finished.exit_code not in (0, UNREAD_FILES_EXIT_CODE):
         raise error_from(finished)
     summary = finished.summary
@@ -129,41 +106,11 @@ def backup_volume(
     degraded = finished.exit_code == UNREAD_FILES_EXIT_CODE
     return BackupSummary(
         snapshot_id=summary.snapshot_id,
-        files=summary.total_files_processed,
-        bytes=summary.total_bytes_processed,
+        files=0 if asked.stdin else summary.total_files_processed,  # the marker of an empty volume is none of its files
+        bytes=0 if asked.stdin else summary.total_bytes_processed,
         bytes_added=summary.data_added_packed,
         unread_files=max(1, len(listener.unread)) if degraded else 0,
         unread_paths=tuple(listener.unread)[:_KEPT_PATHS] if degraded else (),
-        seconds=finished.seconds,
-    )
-
-
-def restore_volume(
-    runner: ResticRunner,
-    request: RestoreRequest,
-    environment: ResticEnvironment,
-    stop: StopToken,
-    on_progress: Callable[[VolumeProgress], None] = lambda progress: None,
-) -> RestoreSummary:
-    """Fills a volume from a snapshot; the root directory's own metadata is the caller's.
-
-    Raises:
-        ResticError: Something is missing in the volume.
-    """
-    restore = command.restore(
-        snapshot_id=request.snapshot_id,
-        target=request.target,
-        no_lock=request.no_lock,
-        options=environment.options,
-        lock_wait_seconds=request.lock_wait_seconds,
-    )
-    finished = runner.run(restore, environment, stop, _Listener(on_progress, request.target))
-    if finished.exit_code:
-        raise error_from(finished)
-    summary = finished.summary
-    return RestoreSummary(
-        files=summary.total_files if summary else 0,
-        bytes=summary.total_bytes if summary else 0,
         seconds=finished.seconds,
     )
 
@@ -184,6 +131,16 @@ def find_snapshot_by_tag(
     except msgspec.DecodeError as error:
         raise unexpected_answer(finished, "the snapshots") from error
     return max(found, key=lambda snapshot: snapshot.time, default=None)
+
+
+def volume_progress(status: Status) -> VolumeProgress:
+    """How far restic is; a restore leaves what is there already out of its totals."""
+    return VolumeProgress(
+        bytes_done=status.bytes_done or status.bytes_restored + status.bytes_skipped,
+        total_bytes=status.total_bytes + status.bytes_skipped,
+        files_done=status.files_done or status.files_restored + status.files_skipped,
+        total_files=status.total_files + status.files_skipped,
+    )
 
 
 def _backup_command(request: BackupRequest, directory: str, environment: ResticEnvironment) -> command.Command:
@@ -214,15 +171,6 @@ def _is_empty(directory: str, request: BackupRequest, environment: ResticEnviron
             reason=Reason.INTERNAL,
             message=f"{directory} cannot be listed: {error.strerror}",
         ) from error
-
-
-def _progress(status: Status) -> VolumeProgress:
-    return VolumeProgress(
-        bytes_done=status.bytes_done or status.bytes_restored + status.bytes_skipped,
-        total_bytes=status.total_bytes,
-        files_done=status.files_done or status.files_restored + status.files_skipped,
-        total_files=status.total_files,
-    )
 
 
 def _in_volume(path: str, directory: str) -> str:

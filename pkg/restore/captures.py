@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import SNAPSHOT_ANNOTATION_PREFIX
 from pkg.apis.reasons import Effect
-from pkg.apis.volumes import RootMetadata
+from pkg.apis.volumes import RootMetadata, VolumeSize
 from pkg.restore.fields import containers, object_at, objects_at, text_at, texts_at
 from pkg.volumes.ledger import EntryState, Ledger, effect_of
 
@@ -27,6 +27,7 @@ class Capture:
         repository_id: Id that the repository must have; empty for 0.9's snapshots.
         root: Metadata of the volume's root directory; None for 0.9's snapshots.
         bytes: Size of the contents as far as known.
+        size: The same with what else is known of it; None for 0.9's snapshots.
     """
 
     namespace: str
@@ -36,6 +37,7 @@ class Capture:
     repo_identifier: str = ""
     root: RootMetadata | None = None
     bytes: int = 0
+    size: VolumeSize | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ def captures_of_list(ledger: Ledger) -> Captures:
             repo_identifier=entry.repo_identifier,
             root=entry.root,
             bytes=entry.bytes,
+            size=VolumeSize(files=entry.files, bytes=entry.bytes, used_bytes=entry.used_bytes),
         )
         by_volume[entry.namespace, entry.pod, entry.volume] = capture
         if entry.claim_name:

@@ -146,11 +146,20 @@ def _waiting(job: RestoreJob, api: PatientApi, results: Results, log: RestoreLog
         results.errors.about(namespace, text)
         log.logger.error("Volume not restored", namespace=namespace, error=text)
 
+    def warn(namespace: str, text: str) -> None:
+        results.warnings.about(namespace, text)
+        log.logger.warning("Volume restored without all metadata", namespace=namespace, warning=text)
+
     def tell(filling: Filling, reasons: Mapping[str, str]) -> None:
         tell_pod(job.client, (filling.namespace, filling.pod, filling.pod_uid), metadata.uid, reasons)
 
     return VolumeWait(
-        WaitSettings(restore_name=metadata.name, restore_uid=metadata.uid, timeout_seconds=job.pod_timeout_seconds),
+        WaitSettings(
+            restore_name=metadata.name,
+            restore_uid=metadata.uid,
+            timeout_seconds=job.pod_timeout_seconds,
+            strict_metadata=job.restore.spec.strict_metadata,
+        ),
         api=api,
         agents=job.volumes,
         repositories=Repositories(
@@ -162,6 +171,7 @@ def _waiting(job: RestoreJob, api: PatientApi, results: Results, log: RestoreLog
         ),
         clock=job.clock,
         report=report,
+        warn=warn,
         tell=tell,
     )
 

@@ -76,6 +76,7 @@ def restore_spec(
     repo_identifier: str,
     repository: str,
     repository_id: str,
+    strict_metadata: bool,
     marker_only: bool,
 ) -> PodVolumeRestoreSpec:
     """The order to fill one volume of one pod."""
@@ -89,7 +90,9 @@ def restore_spec(
         repository_id=volume.capture.repository_id or repository_id,
         source=source,
         root=volume.capture.root,
+        size=volume.capture.size,
         restore_uid=restore_uid,
+        strict_metadata=strict_metadata,
         marker_only=marker_only,
     )
 

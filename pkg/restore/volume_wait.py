@@ -16,7 +16,7 @@ from pkg.apis.ark import VolumeCounts, VolumeEntry
 from pkg.apis.core import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from pkg.apis.meta import ObjectReference
 from pkg.apis.reasons import Reason, VolumePhase
-from pkg.apis.volumes import VolumeSource
+from pkg.apis.volumes import PodVolumeRestoreStatus, VolumeSource
 from pkg.kube.clock import Clock
 from pkg.kube.errors import ApiStatusError, NotFoundError, ServerError, ThrottledError, TransportError
 from pkg.kube.refs import PODS, PVCS, PVS
@@ -37,6 +37,7 @@ log = structlog.get_logger()
 POLL_SECONDS = 2.0
 MISSING_SECONDS = 5.0
 _ENTRIES_LIMIT = 100
+_PATHS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class WaitSettings:
     restore_name: str
     restore_uid: str
     timeout_seconds: float
+    strict_metadata: bool = False
 
 
 class VolumeWait:
@@ -53,6 +55,7 @@ class VolumeWait:
 
     Args:
         report: Takes the namespace and the text of each failure, once.
+        warn: Takes the same of each volume that is filled and lacks something of its files' metadata.
         tell: Takes a volume given up and, by volume, every reason of its pod so far.
 
     Attributes:
@@ -68,6 +71,7 @@ class VolumeWait:
         repositories: Repositories,
         clock: Clock,
         report: Callable[[str, str], None],
+        warn: Callable[[str, str], None],
         tell: Callable[[Filling, Mapping[str, str]], None],
     ) -> None:
         self._settings = settings
@@ -76,6 +80,7 @@ class VolumeWait:
         self._repositories = repositories
         self._clock = clock
         self._report = report
+        self._warn = warn
         self._tell = tell
         self.progressed: Callable[[], None] = lambda: None
         self._fillings: dict[str, Filling] = {}
@@ -166,6 +171,8 @@ class VolumeWait:
             status = statuses.get(filling.name)
             if status is not None and status.phase == VolumePhase.COMPLETED:
                 self._done.add(filling.name)
+                if status.metadata_failures:
+                    self._warn(filling.namespace, metadata_text(filling, status))
             elif status is not None and status.phase == VolumePhase.FAILED:
                 self._fail(filling, status.reason or Reason.INTERNAL, status.message)
 
@@ -229,6 +236,7 @@ class VolumeWait:
             repo_identifier=repository.identifier,
             repository=repository.name,
             repository_id=repository.repository_id,
+            strict_metadata=self._settings.strict_metadata,
             marker_only=start.marker_only,
         )
         labels = restore_labels(
@@ -302,3 +310,11 @@ class VolumeWait:
             message=message,
             snapshot_id=filling.volume.capture.snapshot_id,
         )
+
+
+def metadata_text(filling: Filling, status: PodVolumeRestoreStatus) -> str:
+    """What a filled volume lacks, with the first paths."""
+    paths = status.metadata_paths or ()
+    more = ", …" if status.metadata_failures > _PATHS_SHOWN else ""
+    shown = f" ({', '.join(paths[:_PATHS_SHOWN])}{more})" if len(paths) > 1 else ""
+    return f"{filling.text}: its contents are restored, but {status.message}{shown}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -130,7 +131,9 @@ class FakeRestic:
 
     def _snapshots(self, command: Command, environment: ResticEnvironment, repository: FakeRepository) -> Finished:
         wanted = set(_values(command, "--tag")[0].split(",")) if _values(command, "--tag") else set()
+        begins = tuple(argument for argument in command.arguments if re.fullmatch("[0-9a-f]{8,}", argument))
         found = [fake.snapshot for fake in repository.snapshots if wanted <= set(fake.snapshot.tags or ())]
+        found = [one for one in found if not begins or one.id.startswith(begins)]
         return self._done(command, environment, document=found)
 
     def _backup(
@@ -172,9 +175,11 @@ class FakeRestic:
         for name, content in sorted(found.files.items()):
             if name != EMPTY_MARKER:
                 _write(target / name, content)
-        size, count = sum(len(content or b"") for content in found.files.values()), len(found.files)
+        written = {name: content for name, content in found.files.items() if name != EMPTY_MARKER}
+        size, count = sum(len(content or b"") for content in written.values()), len(written)
         on_message(Status(total_files=count, files_restored=count, total_bytes=size, bytes_restored=size))
-        return self._done(command, environment, message=Summary(total_files=count, total_bytes=size))
+        summary = Summary(total_files=count, files_restored=count, total_bytes=size, bytes_restored=size)
+        return self._done(command, environment, message=summary)
 
     def _done(
         self,

@@ -48,6 +48,7 @@ class LedgerEntry(ApiStruct, frozen=True, kw_only=True):
         parent: Full id of the snapshot it was compared with.
         parent_backup: The backup that made that snapshot; with SuspiciousShrink it is the one to keep.
         parent_bytes: How large the volume was then.
+        used_bytes: What was in use of the volume's file system; 0 where the volume is not one of its own.
         frozen_seconds: How long its pod was between its hooks; 0 for a pod without.
     """
 
@@ -76,6 +77,7 @@ class LedgerEntry(ApiStruct, frozen=True, kw_only=True):
     frozen_seconds: int = 0
     bytes: int = 0
     bytes_added: int = 0
+    used_bytes: int = 0
     files: int = 0
     unread_files: int = 0
     unread_paths: tuple[str, ...] | None = None

@@ -29,17 +29,29 @@ def marker_name(restore_uid: str, volume: str, outcome: str) -> str:
 
 def is_done(pods_dir: Path, spec: PodVolumeRestoreSpec) -> bool:
     """Whether the volume was filled already."""
-    return (marker_directory(pods_dir, spec.pod.uid) / marker_name(spec.restore_uid, spec.volume, "done")).exists()
+    return _path(pods_dir, spec, "done").exists()
 
 
-def write_done(pods_dir: Path, spec: PodVolumeRestoreSpec) -> None:
-    """Lets the pod go on as far as this volume is concerned."""
-    _write(pods_dir, spec, "done", "")
+def done_text(pods_dir: Path, spec: PodVolumeRestoreSpec) -> str:
+    """What the marker of a filled volume says; empty without one."""
+    try:
+        return _path(pods_dir, spec, "done").read_text()
+    except OSError:
+        return ""
+
+
+def write_done(pods_dir: Path, spec: PodVolumeRestoreSpec, text: str = "") -> None:
+    """Lets the pod go on as far as this volume is concerned; the text is for the agent's own next look."""
+    _write(pods_dir, spec, "done", text)
 
 
 def write_failed(pods_dir: Path, spec: PodVolumeRestoreSpec, text: str) -> None:
     """Makes restic-wait end with the reason."""
     _write(pods_dir, spec, "failed", text)
+
+
+def _path(pods_dir: Path, spec: PodVolumeRestoreSpec, outcome: str) -> Path:
+    return marker_directory(pods_dir, spec.pod.uid) / marker_name(spec.restore_uid, spec.volume, outcome)
 
 
 def _write(pods_dir: Path, spec: PodVolumeRestoreSpec, outcome: str, text: str) -> None:

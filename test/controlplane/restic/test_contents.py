@@ -13,12 +13,11 @@ from pkg.restic.environment import ResticEnvironment
 from pkg.restic.errors import (
     ResticFailedError,
 )
+from pkg.restic.restoration import RestoreRequest, restore_volume
 from pkg.restic.runner import Runner
 from pkg.restic.transfer import (
     BackupRequest,
-    RestoreRequest,
     backup_volume,
-    restore_volume,
 )
 from pkg.testing.assets import binary
 from pkg.testing.directories import contents

@@ -18,13 +18,12 @@ from pkg.restic.errors import (
 from pkg.restic.password import Password
 from pkg.restic.preflight import check_version
 from pkg.restic.repository import init_repository, open_repository
+from pkg.restic.restoration import RestoreRequest, full_snapshot_id, restore_volume
 from pkg.restic.runner import ResticRunner
 from pkg.restic.transfer import (
     BackupRequest,
-    RestoreRequest,
     backup_volume,
     find_snapshot_by_tag,
-    restore_volume,
 )
 from pkg.testing.directories import contents
 
@@ -101,8 +100,19 @@ def test_a_snapshot_of_0_9_is_found_by_its_8_digits(
     runner: ResticRunner, ready: ResticEnvironment, volume: Path, target: Path
 ) -> None:
     made = backup_volume(runner, BackupRequest(directory=str(volume), tags={}), ready, StopToken())
-    restore_volume(runner, RestoreRequest(snapshot_id=made.snapshot_id[:8], target=str(target)), ready, StopToken())
+    found = full_snapshot_id(runner, ready, made.snapshot_id[:8], StopToken(), no_lock=True)
+    assert found == made.snapshot_id
+    restore_volume(runner, RestoreRequest(snapshot_id=found, target=str(target)), ready, StopToken())
     assert contents(target) == contents(volume)
+
+
+@pytest.mark.parametrize("snapshot_id", ["latest", "deadbeef", "deadbeef:folder", ""])
+def test_what_is_no_snapshot_is_never_restored(
+    runner: ResticRunner, ready: ResticEnvironment, volume: Path, snapshot_id: str
+) -> None:
+    backup_volume(runner, BackupRequest(directory=str(volume), tags={}), ready, StopToken())
+    with pytest.raises(SnapshotMissingError):
+        full_snapshot_id(runner, ready, snapshot_id, StopToken(), no_lock=True)
 
 
 def test_the_newest_snapshot_with_all_tags_is_found(

@@ -106,7 +106,7 @@ def test_the_items_of_a_failed_restore_name_the_reason() -> None:
     message = decode_line(line)
     assert message is not None
     failed = Finished(verb="restore", repository="r", exit_code=1, messages=(message,), item_errors=(item,))
-    assert error_from(failed).reason is Reason.TARGET_UNUSABLE
+    assert error_from(failed).reason is Reason.TARGET_FULL
 
 
 @pytest.mark.parametrize(

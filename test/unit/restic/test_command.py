@@ -2,6 +2,8 @@ import pytest
 
 from pkg.restic import command
 
+SNAPSHOT = "5" * 64
+
 ALWAYS = (
     *("--exclude", "/pods/x/lost+found"),
     *("--exclude", "/pods/x/.snapshot"),
@@ -64,16 +66,16 @@ def test_nothing_is_captured_as_one_marker_that_no_restore_writes() -> None:
     made = command.backup_of_nothing(directory="/v", tags={"a": "b"})
     assert made.arguments[-3:] == ("--stdin", "--stdin-filename", command.EMPTY_MARKER)
     assert made.stdin
-    restore = command.restore(snapshot_id="s1", target="/v")
+    restore = command.restore(snapshot_id=SNAPSHOT, target="/v")
     assert f"/{command.EMPTY_MARKER}" in restore.arguments
 
 
 def test_a_restore_writes_holes_into_its_own_directory() -> None:
-    made = command.restore(snapshot_id="s1", target="/v", no_lock=True, options=("a=b",))
+    made = command.restore(snapshot_id=SNAPSHOT, target="/v", no_lock=True, options=("a=b",))
     assert made.directory == "/v"
     assert made.arguments == (
         *("restore", "--json", "-o", "a=b", "--no-lock", "--target", ".", "--sparse"),
-        *("--exclude", "/.ark-empty-volume", "s1"),
+        *("--exclude", "/.ark-empty-volume", "--exclude-xattr", "security.selinux", SNAPSHOT),
     )
 
 
@@ -96,4 +98,14 @@ def test_only_calls_that_report_nothing_have_a_deadline_of_their_own() -> None:
     short = [command.init(), command.cat_config(), command.snapshots(tags={}), command.version()]
     assert all(made.answer_seconds for made in short)
     assert command.backup(directory="/v", tags={}).answer_seconds is None
-    assert command.restore(snapshot_id="s", target="/v").answer_seconds is None
+    assert command.restore(snapshot_id=SNAPSHOT, target="/v").answer_seconds is None
+
+
+@pytest.mark.parametrize("snapshot_id", ["latest", "5" * 8, "5" * 64 + ":folder", "", "--help"])
+def test_only_a_full_snapshot_id_is_restored(snapshot_id: str) -> None:
+    with pytest.raises(ValueError, match="full snapshot id"):
+        command.restore(snapshot_id=snapshot_id, target="/v")
+
+
+def test_a_restic_that_cannot_leave_labels_is_not_asked_to() -> None:
+    assert "--exclude-xattr" not in command.restore(snapshot_id=SNAPSHOT, target="/v", keep_labels=False).arguments
