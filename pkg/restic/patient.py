@@ -33,7 +33,8 @@ class PatientRunner:
     Args:
         inner: Starts restic.
         clock: For the deadline.
-        on_locked: Gets a line about the locks after each round in vain, in the calling thread.
+        on_locked: Gets a line about the locks after each round in vain, and an empty one when restic goes on after
+            all; in the calling thread.
         describe: A lock in words.
     """
 
@@ -60,18 +61,31 @@ class PatientRunner:
         """Runs a call to its end; one that may wait for a lock ends by exit code 11 when that time is over."""
         if environment is None or not command.lock_wait_seconds:
             return self._inner.run(command, environment, stop, on_message)
-        give_up = self._clock.monotonic() + command.lock_wait_seconds
+        give_up, listener = self._clock.monotonic() + command.lock_wait_seconds, on_message
         while True:
             left = max(1.0, give_up - self._clock.monotonic())
             once = command.with_lock_wait(int(min(left, ROUND_SECONDS)))
-            finished = self._inner.run(once, environment, stop, on_message)
+            finished = self._inner.run(once, environment, stop, listener)
             if finished.exit_code != LOCKED_EXIT_CODE:
                 return finished
+            listener = self._going_on(on_message)
             named = self._named(command, environment, stop) or _first_line(finished)
             if self._clock.monotonic() >= give_up:
                 return _gave_up(finished, command.lock_wait_seconds, named)
             self._on_locked(named)
             self._clock.wait(stop, _PAUSE_SECONDS)
+
+    def _going_on(self, on_message: Callable[[Message], None]) -> Callable[[Message], None]:
+        """Takes the line about the locks back at the first sign of progress."""
+        told: list[Message] = []
+
+        def listen(message: Message) -> None:
+            if not told and not isinstance(message, ExitError):
+                told.append(message)
+                self._on_locked("")
+            on_message(message)
+
+        return listen
 
     def _named(self, command: Command, environment: ResticEnvironment, stop: StopToken) -> str:
         """The locks that are in the way; empty when they cannot be read, or are gone."""
