@@ -45,8 +45,8 @@ from pkg.controllers.maintenance_report import Report, ended_run, failed_run, ga
 from pkg.controllers.status import patch_status
 from pkg.controllers.stores import Stores
 from pkg.controllers.verification import Verifier, has_changed
-from pkg.controllers.verification_plan import NOTHING, Measure
-from pkg.controllers.verification_record import advanced, measured, reported
+from pkg.controllers.verification_plan import NOTHING, Measure, state_of
+from pkg.controllers.verification_record import advanced, damage_of, measured, off_of, reported
 from pkg.informers.lister import Lister
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
@@ -205,12 +205,22 @@ class MaintenanceReconciler:
         change = record(repository, run, report, request=request) | reported(repository, run, report, measure)
         patch_status(self._client, RESTIC_REPOSITORIES, repository, change)
         self._count(run.phase)
+        self._alarm(repository, change)
         say = log.info if run.phase == RunPhase.COMPLETED else log.warning
         say("Maintenance ended", key=repository.metadata.key, verbs=run.verb, phase=run.phase, message=run.message)
         self._events.event(
             repository, f"Maintenance{run.phase}", f"{run.verb}: {run.message}", warning=run.phase == RunPhase.FAILED
         )
         return again_in(1.0)
+
+    def _alarm(self, repository: ResticRepository, change: JsonObject) -> None:
+        """Says it once more, in the log and as an Event of its own, where damage was found."""
+        found = change.get("conditions")
+        if not found:
+            return
+        message = damage_of(found)
+        log.error("Repository damaged", key=repository.metadata.key, message=message)
+        self._events.event(repository, Reason.REPOSITORY_DAMAGED, message, warning=True)
 
     def _plan(self, key: Key, repository: ResticRepository) -> Result:
         request = repository.metadata.annotation(MAINTAIN_ANNOTATION)
@@ -241,6 +251,10 @@ class MaintenanceReconciler:
         if decision.verbs or decision.hold or not may_verify(repository, rules, around):
             return decision
         choice = self._verifier.choose(repository, location, around.now)
+        if choice.off != off_of(repository):
+            message = self._verifier.rate(location)
+            patch_status(self._client, RESTIC_REPOSITORIES, repository, {"verification": {"message": message}})
+            return decision
         if choice.part is None:
             return decision
         return Decision(verbs=(Verb.VERIFY,), part=str(choice.part))
@@ -293,7 +307,7 @@ class MaintenanceReconciler:
     def _known(self, repository: ResticRepository, measure: Measure) -> JsonObject:
         """What the measuring alone tells: another size, by which it is planned anew, or that nothing is in the part."""
         rate = self._verifier.rate(self._stores.settings().location)
-        if has_changed(repository, measure):
+        if has_changed(repository, measure) or rate != state_of(repository).message:
             return measured(measure, rate, self._now())
         return {} if measure.part_bytes else advanced(measure, self._now())
 

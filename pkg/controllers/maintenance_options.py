@@ -96,10 +96,9 @@ def parse_limits(data: Mapping[str, str]) -> VerificationLimits:
         raise ValueError(f"verifyPercentPerDay is {percent:g}, 100 is all")
     if cold not in ("true", "false"):
         raise ValueError(f'verifyColdClasses is "{cold}", neither true nor false')
-    bytes_a_day = data.get("verifyBytesPerDay")
     return VerificationLimits(
         percent_a_day=percent,
-        bytes_a_day=int(parse_quantity(bytes_a_day)) if bytes_a_day else defaults.bytes_a_day,
+        bytes_a_day=_size(data, "verifyBytesPerDay") if data.get("verifyBytesPerDay") else defaults.bytes_a_day,
         cold_classes=cold == "true",
     )
 
@@ -114,6 +113,13 @@ def _number(data: Mapping[str, str], key: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", data[key].strip()):
         raise ValueError(f'{key} is "{data[key]}", not a number such as 1 or 0.5')
     return float(data[key])
+
+
+def _size(data: Mapping[str, str], key: str) -> int:
+    try:
+        return int(parse_quantity(data[key]))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def _mapping(data: Mapping[str, str], key: str) -> JsonObject:

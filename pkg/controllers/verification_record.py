@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import datetime
 
-from pkg.apis.meta import Json, JsonObject
+import msgspec
+
+from pkg.apis.meta import Condition, Json, JsonObject
 from pkg.apis.names import DAMAGED_CONDITION
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import MaintenanceRun, ResticRepository
@@ -23,6 +25,18 @@ from pkg.controllers.verification_plan import Measure, parse_part, state_of
 def is_damaged(repository: ResticRepository) -> bool:
     """Whether errors that were confirmed under a lock stand."""
     return find_condition(repository.status.conditions, DAMAGED_CONDITION) is not None
+
+
+def damage_of(conditions: Json) -> str:
+    """What a list of conditions says is broken; empty for nothing."""
+    found = msgspec.convert(conditions, tuple[Condition, ...])
+    return next((one.message for one in found if one.type == DAMAGED_CONDITION), "")
+
+
+def off_of(repository: ResticRepository) -> str:
+    """Why nothing of it is read, as its status says; empty where something is."""
+    message = state_of(repository).message
+    return message if message.startswith("off: ") else ""
 
 
 def measured(measure: Measure, message: str, now: datetime.datetime) -> JsonObject:

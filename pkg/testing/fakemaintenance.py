@@ -22,7 +22,8 @@ from pkg.controllers.maintenance_preparation import Preparation, Preparer
 from pkg.controllers.maintenance_wiring import busy_in, reading_in
 from pkg.controllers.stores import Stores
 from pkg.controllers.verification import Verifier
-from pkg.kube.refs import JOBS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, PODS, RESTIC_REPOSITORIES
+from pkg.kube.refs import EVENTS, JOBS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES, PODS, RESTIC_REPOSITORIES
+from pkg.kube.stop import StopToken
 from pkg.manager.events import EventRecorder
 from pkg.manager.operations import Operations
 from pkg.manager.reconciler import Result
@@ -58,6 +59,7 @@ class FakeMaintenance:
         self.options: FakeLister[OptionsMap] = FakeLister()
         self.ended: queue.SimpleQueue[Key] = queue.SimpleQueue()
         self.counted: list[str] = []
+        self.events = EventRecorder(self.api.client, "test", self.clock)
         self.start()
 
     def start(self) -> None:
@@ -91,7 +93,7 @@ class FakeMaintenance:
                 repositories=self.repositories,
                 reading=reading_in(self.jobs, NAMESPACE),
             ),
-            events=EventRecorder(self.api.client, "test", self.clock),
+            events=self.events,
             clock=self.clock,
             count=self.counted.append,
         )
@@ -105,6 +107,16 @@ class FakeMaintenance:
         read: JsonObject = {"readAt": "2099-01-01T00:00:00Z"}
         full: JsonObject = {"phase": "Ready", "repositoryID": "r", "verification": read, **(status or {})}
         self.api.add(RESTIC_REPOSITORIES, {"metadata": metadata, "spec": spec, "status": full})
+
+    def patch(self, status: JsonObject) -> None:
+        """Changes the repository's status."""
+        patch: JsonObject = {"status": status}
+        self.api.client.patch(RESTIC_REPOSITORIES, NAMESPACE, KEY.name, patch, ResticRepository, subresource="status")
+
+    def annotate(self, request: str) -> None:
+        """Asks for maintenance as `ark restic repo maintain` does."""
+        patch: JsonObject = {"metadata": {"annotations": {MAINTAIN_ANNOTATION: request}}}
+        self.api.client.patch(RESTIC_REPOSITORIES, NAMESPACE, KEY.name, patch, ResticRepository)
 
     def freeze(self, why: str) -> None:
         """Freezes deletions in the Config."""
@@ -161,6 +173,14 @@ class FakeMaintenance:
     def verbs(self) -> list[str]:
         """What each Job does."""
         return [job.metadata.annotation("ark.heptio.com/verbs") for job in self.job_objects]
+
+    @property
+    def told(self) -> list[str]:
+        """The reasons of the Events, in order."""
+        stop = StopToken()
+        stop.cancel("only what is queued")
+        self.events.run(stop)
+        return [str(one["reason"]) for one in self.api.list(EVENTS, NAMESPACE)]
 
     @property
     def stored(self) -> ResticRepository:
