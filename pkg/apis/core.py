@@ -104,24 +104,34 @@ class ContainerStateRunning(ApiStruct, frozen=True, kw_only=True):
     started_at: datetime.datetime | None = None
 
 
+class ContainerStateTerminated(ApiStruct, frozen=True, kw_only=True):
+    """It ended, and how."""
+
+    reason: str = ""
+    exit_code: int = 0
+    started_at: datetime.datetime | None = None
+    finished_at: datetime.datetime | None = None
+
+
 class ContainerState(ApiStruct, frozen=True, kw_only=True):
     """One of the states."""
 
     waiting: Present | None = None
     running: ContainerStateRunning | None = None
-    terminated: Present | None = None
+    terminated: ContainerStateTerminated | None = None
 
 
 class ContainerStatus(ApiStruct, frozen=True, kw_only=True):
-    """A container's state."""
+    """A container's state, and how it ended the time before."""
 
     name: str = ""
     ready: bool = False
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
 
 
 class PodCondition(ApiStruct, frozen=True, kw_only=True):
-    """A condition of a pod or node."""
+    """A condition of a pod."""
 
     type: str = ""
     status: str = ""
@@ -205,10 +215,20 @@ class NodeSpec(ApiStruct, frozen=True, kw_only=True):
     taints: tuple[Taint, ...] | None = None
 
 
+class NodeCondition(ApiStruct, frozen=True, kw_only=True):
+    """A condition of a node, and since when it is so."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime.datetime | None = None
+
+
 class NodeStatus(ApiStruct, frozen=True, kw_only=True):
     """Its conditions."""
 
-    conditions: tuple[PodCondition, ...] | None = None
+    conditions: tuple[NodeCondition, ...] | None = None
 
 
 class Node(Object, frozen=True, kw_only=True):

@@ -101,6 +101,7 @@ def _wire(
         pods=pods.lister,
         repositories=repositories.lister,
         config=ConfigReconciler(configs.lister, settings.environ, namespace),
+        pod_name=settings.pod_name,
         keep_labels=keep_labels,
     )
     slots = max(1, min(MAX_SLOTS, os.cpu_count() or 1))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pkg.apis.core import Pod, Secret
 from pkg.apis.names import CREDENTIALS_SECRET, PASSWORD_KEY
 from pkg.apis.reasons import Reason, RepositoryPhase
-from pkg.apis.volumes import ResticRepository
+from pkg.apis.volumes import PodVolumeBackupStatus, PodVolumeRestoreStatus, ResticRepository
 from pkg.controllers.config import ConfigReconciler, SettingsError
+from pkg.controllers.interruptions import RunCounts, next_run
 from pkg.informers.lister import Lister
 from pkg.kube.backoff import retry_transient
 from pkg.kube.client import Client
@@ -23,6 +25,8 @@ from pkg.restic.password import Password
 from pkg.restic.runner import ResticRunner
 
 LOCK_WAIT_SECONDS = 2 * 3600  # a maintenance Job that was taken back gives its lock back within minutes
+
+VolumeStatus: TypeAlias = PodVolumeBackupStatus | PodVolumeRestoreStatus
 
 
 class VolumeFailure(Exception):
@@ -40,6 +44,7 @@ class Agent:
 
     Attributes:
         holder: `<pod uid>/<start of this process>`.
+        pod_name: This agent's own pod; empty where it runs in none.
         pods_dir: The kubelet's pods directory as this process sees it.
         config: Says how the object store is reached.
         keep_labels: Whether this restic can leave SELinux labels as they are.
@@ -56,7 +61,14 @@ class Agent:
     pods: Lister[Pod]
     repositories: Lister[ResticRepository]
     config: ConfigReconciler
+    pod_name: str = ""
     keep_labels: bool = True
+
+    def next_run(self, status: VolumeStatus) -> RunCounts:
+        """How a run that begins now counts."""
+        counts = RunCounts(attempts=status.attempts, interruptions=status.interruptions)
+        own_pod = self.pods.get(self.namespace, self.pod_name)
+        return next_run(counts, holder=status.holder, own_holder=self.holder, own_pod=own_pod)
 
     def environment(self, repository: ResticRepository, identifier: str, stop: StopToken) -> ResticEnvironment:
         """How restic reaches the repository that an object names.

@@ -1,8 +1,9 @@
 """PodVolumeBackup on the node of its pod: one restic process, and everything it said, in status.
 
-From a second attempt on, the snapshot that carries this object's UID as a tag is the parent: nothing of an upload
-that had finished when the agent died is sent again. It is not simply taken over, because it does not tell which
-files restic could not read, and a capture must not turn whole by being interrupted.
+From a second run on, the snapshot that carries this object's UID as a tag is adopted: nothing of an upload that had
+finished when the agent died is sent again, and no second snapshot is made of what did not change. The volume is walked
+once more for it, because the snapshot does not tell which files restic could not read, and a capture must not turn
+whole by being interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.names import BACKUP_UID_LABEL
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeBackup, RootMetadata, VolumeProgress
-from pkg.controllers.agent import LOCK_WAIT_SECONDS, Agent, VolumeFailure
+from pkg.controllers.agent import LOCK_WAIT_SECONDS, Agent, VolumeFailure, VolumeStatus
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.volume_plan import VolumeView, Work, cancel_reason, is_open
@@ -51,6 +52,7 @@ class BackupKind:
         return VolumeView(
             phase=obj.status.phase,
             attempts=obj.status.attempts,
+            next_run=self._agent.next_run(obj.status),
             work=work,
             cancel=obj.spec.cancel,
             pod=self._agent.pod(pod.namespace, pod.name, pod.uid) if is_open(obj.status.phase) else None,
@@ -62,9 +64,9 @@ class BackupKind:
             cancel_reason=cancel_reason(obj.spec.cancel_reason),
         )
 
-    def attempts(self, obj: PodVolumeBackup) -> int:
-        """How often it was started so far."""
-        return obj.status.attempts
+    def status(self, obj: PodVolumeBackup) -> VolumeStatus:
+        """What became of it so far."""
+        return obj.status
 
     def group(self, obj: PodVolumeBackup) -> str:
         """The pod's namespace."""
@@ -85,7 +87,9 @@ class BackupKind:
             return self._failed(error.reason, error.message)
         except VolumePathError as error:
             return self._failed(error.reason, str(error))
-        except CancelledError:
+        except CancelledError as error:
+            if not stop.cancelled:
+                return VolumeOutcome(status=None, again=f"somebody else ended restic: {error.message}")
             if not isinstance(stop.reason, Reason):
                 return VolumeOutcome(status=None)
             return self._failed(stop.reason, "stopped before it was complete")
@@ -103,8 +107,8 @@ class BackupKind:
             self._agent.pods_dir, spec.pod.uid, spec.source, Path("/proc/self/mountinfo").read_text()
         )
         root = read_root(directory)
-        parent = self._earlier_snapshot(obj, environment, stop) or spec.parent_snapshot_id
-        summary = self._transfer(obj, directory, environment, stop, parent=parent)
+        earlier = self._earlier_snapshot(obj, environment, stop)
+        summary = self._transfer(obj, directory, environment, stop, earlier=earlier)
         log.info(
             "Volume captured",
             key=obj.metadata.key,
@@ -123,32 +127,34 @@ class BackupKind:
 
     def _earlier_snapshot(self, obj: PodVolumeBackup, environment: ResticEnvironment, stop: StopToken) -> str:
         """Id of the snapshot that an earlier attempt at this object finished; empty without one."""
-        if obj.status.attempts < 2:
+        if obj.status.attempts < 2 and not obj.status.interruptions:
             return ""
         found = find_snapshot_by_tag(self._agent.runner, environment, {PVB_UID_TAG: obj.metadata.uid}, stop)
         if found is None:
             return ""
-        log.info("Snapshot of an earlier attempt is the parent", key=obj.metadata.key, snapshot=found.id)
+        log.info("Snapshot of an interrupted run found", key=obj.metadata.key, snapshot=found.id)
         return found.id
 
     def _transfer(
-        self, obj: PodVolumeBackup, directory: Path, environment: ResticEnvironment, stop: StopToken, *, parent: str
+        self, obj: PodVolumeBackup, directory: Path, environment: ResticEnvironment, stop: StopToken, *, earlier: str
     ) -> BackupSummary:
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
         tags = {**(obj.spec.tags or {}), PVB_UID_TAG: obj.metadata.uid}
 
-        def attempt(compare_with: str) -> BackupSummary:
+        def attempt(compare_with: str, *, adopt: bool = False) -> BackupSummary:
             request = BackupRequest(
                 directory=str(directory),
                 tags=tags,
                 parent=compare_with,
+                adopt_parent=adopt,
                 excludes=tuple(obj.spec.excludes or ()),
                 lock_wait_seconds=LOCK_WAIT_SECONDS,
             )
             return backup_volume(self._agent.runner, request, environment, stop, gate.offer)
 
+        parent = earlier or obj.spec.parent_snapshot_id
         try:
-            return attempt(parent)
+            return attempt(parent, adopt=bool(earlier))
         except SnapshotMissingError:
             if not parent:
                 raise

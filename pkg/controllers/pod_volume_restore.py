@@ -11,7 +11,7 @@ import structlog
 
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeRestore, VolumeProgress
-from pkg.controllers.agent import Agent, VolumeFailure
+from pkg.controllers.agent import Agent, VolumeFailure, VolumeStatus
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.volume_filling import VolumeFiller, with_next_step
 from pkg.controllers.volume_plan import VolumeView, Work, is_open
@@ -42,6 +42,7 @@ class RestoreKind:
         return VolumeView(
             phase=obj.status.phase,
             attempts=obj.status.attempts,
+            next_run=self._agent.next_run(obj.status),
             work=work,
             cancel=obj.spec.cancel,
             pod=self._agent.pod(pod.namespace, pod.name, pod.uid) if is_open(obj.status.phase) else None,
@@ -51,9 +52,9 @@ class RestoreKind:
             needs_wait=True,
         )
 
-    def attempts(self, obj: PodVolumeRestore) -> int:
-        """How often it was started so far."""
-        return obj.status.attempts
+    def status(self, obj: PodVolumeRestore) -> VolumeStatus:
+        """What became of it so far."""
+        return obj.status
 
     def group(self, obj: PodVolumeRestore) -> str:
         """The pod's namespace."""
@@ -82,7 +83,9 @@ class RestoreKind:
             return self._failed(obj, error.reason, str(error))
         except MarkerError as error:
             return self._failed(obj, Reason.TARGET_UNUSABLE, str(error))
-        except CancelledError:
+        except CancelledError as error:
+            if not stop.cancelled:
+                return VolumeOutcome(status=None, again=f"somebody else ended restic: {error.message}")
             if not isinstance(stop.reason, Reason):
                 return VolumeOutcome(status=None)
             return self._failed(obj, stop.reason, "stopped before it was complete")

@@ -13,8 +13,7 @@ from enum import Enum
 from pkg.apis.core import Pod
 from pkg.apis.names import RESTIC_WAIT_CONTAINER
 from pkg.apis.reasons import Reason, VolumePhase
-
-MAX_ATTEMPTS = 3
+from pkg.controllers.interruptions import RunCounts
 
 
 class Step(Enum):
@@ -55,6 +54,7 @@ class VolumeView:
     """What the decision rests on.
 
     Attributes:
+        next_run: How a run that begins now would count.
         pod: The pod as this node's cache holds it; None when it is not there.
         pod_uid: The UID that the object names.
         needs_wait: A restore: the pod's restic-wait must be running before anything is written.
@@ -67,6 +67,7 @@ class VolumeView:
 
     phase: str
     attempts: int
+    next_run: RunCounts
     work: Work
     cancel: bool
     pod: Pod | None
@@ -99,12 +100,8 @@ def decide(view: VolumeView) -> Decision:
         return _while_it_runs(view.seconds_left)
     if view.held:
         return Decision(step=Step.WAIT if view.hold else Step.RUN)
-    if view.attempts >= MAX_ATTEMPTS:
-        return Decision(
-            step=Step.FAIL,
-            reason=Reason.ATTEMPTS_EXHAUSTED,
-            message=f"interrupted {view.attempts} times; the agent's logs of this node say why",
-        )
+    if view.next_run.exhausted:
+        return Decision(step=Step.FAIL, reason=Reason.ATTEMPTS_EXHAUSTED, message=view.next_run.exhausted)
     if view.needs_wait and view.attempts == 0 and not restic_wait_runs(view.pod):
         return Decision(step=Step.WAIT)
     return Decision(step=Step.HOLD if view.hold else Step.CLAIM)

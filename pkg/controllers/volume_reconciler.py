@@ -14,7 +14,8 @@ import structlog
 
 from pkg.apis.meta import JsonObject, Object
 from pkg.apis.reasons import Reason, VolumePhase
-from pkg.controllers.agent import Agent
+from pkg.controllers.agent import Agent, VolumeStatus
+from pkg.controllers.interruptions import MAX_ATTEMPTS, RunCounts
 from pkg.controllers.pod_slots import PodSlots
 from pkg.controllers.status import patch_status, timestamp
 from pkg.controllers.volume_plan import Decision, Step, VolumeView, Work, decide
@@ -37,9 +38,15 @@ T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeOutcome:
-    """How a transfer ended; `status` is None when this process is stopping and another will run it again."""
+    """How a transfer ended.
+
+    Attributes:
+        status: What to record; None when it is to run again, in the next process if this one is stopping.
+        again: Why this process is to run it again, which costs an attempt.
+    """
 
     status: JsonObject | None
+    again: str = ""
 
 
 class VolumeKind(Protocol[T_contra]):
@@ -51,8 +58,8 @@ class VolumeKind(Protocol[T_contra]):
         """What the decision rests on."""
         ...
 
-    def attempts(self, obj: T_contra) -> int:
-        """How often it was started so far."""
+    def status(self, obj: T_contra) -> VolumeStatus:
+        """What became of it so far."""
         ...
 
     def group(self, obj: T_contra) -> str:
@@ -150,7 +157,7 @@ class VolumeReconciler(Generic[T]):
     def _claim(self, key: Key, obj: T) -> Result:
         if not self._slots.try_run(key, self._kind.group(obj), self._kind.last_seconds(obj)):
             return again_in(SLOT_POLL_SECONDS)
-        claimed = self._claimed(key, obj, attempts=self._kind.attempts(obj) + 1)
+        claimed = self._claimed(key, obj)
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
         return done()
 
@@ -158,7 +165,7 @@ class VolumeReconciler(Generic[T]):
         """Claims a volume with its pod's slot, for the server to freeze the pod; that costs no attempt twice."""
         if not self._slots.hold(key, freeze, self._kind.group(obj), self._kind.last_seconds(obj)):
             return again_in(SLOT_POLL_SECONDS)
-        self._claimed(key, obj, attempts=max(1, self._kind.attempts(obj)))
+        self._claimed(key, obj)
         return done()
 
     def _run_held(self, key: Key, obj: T) -> Result:
@@ -168,32 +175,34 @@ class VolumeReconciler(Generic[T]):
         self._operations.start(key, lambda stop: self._kind.run(obj, stop))
         return done()
 
-    def _claimed(self, key: Key, obj: T, *, attempts: int) -> T:
+    def _claimed(self, key: Key, obj: T) -> T:
         try:
-            claimed = self._patch_claim(obj, attempts)
+            claimed = self._patch_claim(obj)
         except Exception:
             self._slots.release(key)
             raise
         self._started[key] = obj.metadata.uid
         return claimed
 
-    def _patch_claim(self, obj: T, attempts: int) -> T:
-        now = timestamp(self._agent.clock.now())
-        change: JsonObject = {
-            "phase": VolumePhase.IN_PROGRESS.value,
-            "holder": self._agent.holder,
-            "attempts": attempts,
-            "slotAt": now,
-        }
-        if self._kind.attempts(obj) == 0:
-            change["startTimestamp"] = now
+    def _patch_claim(self, obj: T) -> T:
+        before = self._kind.status(obj)
+        counts = self._agent.next_run(before)
+        change = claim_status(before, counts, self._agent.holder, timestamp(self._agent.clock.now()))
         claimed = patch_status(self._agent.client, self._kind.ref, obj, change)
-        log.info("Volume claimed", kind=type(obj).__name__, key=obj.metadata.key, attempt=attempts)
+        log.info(
+            "Volume claimed",
+            kind=type(obj).__name__,
+            key=obj.metadata.key,
+            attempt=counts.attempts,
+            interruptions=counts.interruptions,
+        )
         return claimed
 
     def _record(self, key: Key, obj: T) -> Result:
         match self._operations.observe(key):
             case Succeeded(result=outcome):
+                if outcome.again:
+                    return self._run_again(key, obj, outcome.again)
                 if outcome.status is not None:
                     patch_status(self._agent.client, self._kind.ref, obj, outcome.status)
             case Crashed(error=error):
@@ -204,11 +213,41 @@ class VolumeReconciler(Generic[T]):
         self._forget(key)
         return done()
 
+    def _run_again(self, key: Key, obj: T, why: str) -> Result:
+        """Counts the run that follows before it begins; there are three at most."""
+        attempts = self._kind.status(obj).attempts
+        if attempts >= MAX_ATTEMPTS:
+            self._fail(obj, Reason.ATTEMPTS_EXHAUSTED, f"it failed {attempts} times, the last time for this: {why}")
+        else:
+            change: JsonObject = {"attempts": attempts + 1, "message": f"it runs again: {why}"}
+            patch_status(self._agent.client, self._kind.ref, obj, change)
+            log.warning("Volume runs again", key=str(key), attempt=attempts + 1, why=why)
+        self._forget(key)
+        return again_in(SLOT_POLL_SECONDS)
+
     def _fail(self, obj: T, reason: Reason, message: str) -> None:
         self._kind.before_failure(obj, reason, message)
         change = failed_status(reason, message, timestamp(self._agent.clock.now()))
         patch_status(self._agent.client, self._kind.ref, obj, change)
         log.warning("Volume failed", key=obj.metadata.key, reason=reason.value, message=message)
+
+
+def claim_status(before: VolumeStatus, counts: RunCounts, holder: str, now: str) -> JsonObject:
+    """The status of a volume that a process takes on."""
+    change: JsonObject = {
+        "phase": VolumePhase.IN_PROGRESS.value,
+        "holder": holder,
+        "attempts": counts.attempts,
+        "slotAt": now,
+    }
+    if before.attempts == 0:
+        change["startTimestamp"] = now
+    if counts.interruptions > before.interruptions:
+        change["interruptions"] = counts.interruptions
+        change["message"] = "it runs again: its agent ended, which costs no attempt"
+    elif before.attempts and counts.attempts > before.attempts:
+        change["message"] = "it runs again: its agent ran out of memory"
+    return change
 
 
 def failed_status(reason: Reason, message: str, now: str) -> JsonObject:

@@ -37,6 +37,8 @@ class BackupRequest:
         directory: The volume's root.
         parent: Full id of the snapshot to compare with; where it is gone, SnapshotMissingError says so and the
             caller tries again without.
+        adopt_parent: The parent is this capture itself, finished by a run whose end nobody recorded: where everything
+            is as in it no other snapshot is made, and what it cannot tell, the files that it lacks, is found out anew.
         excludes: restic's patterns; a leading slash means the volume's root, without one they count anywhere in it.
         lock_wait_seconds: How long restic may wait for a lock.
     """
@@ -44,13 +46,14 @@ class BackupRequest:
     directory: str
     tags: Mapping[str, str]
     parent: str = ""
+    adopt_parent: bool = False
     excludes: tuple[str, ...] = ()
     lock_wait_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupSummary:
-    """A snapshot that was made.
+    """A snapshot that was made, or adopted.
 
     Attributes:
         snapshot_id: All 64 digits.
@@ -101,11 +104,12 @@ def backup_volume(
     if finished.exit_code not in (0, UNREAD_FILES_EXIT_CODE):
         raise error_from(finished)
     summary = finished.summary
-    if summary is None or not summary.snapshot_id:
+    adopted = request.parent if request.adopt_parent else ""
+    if summary is None or not (summary.snapshot_id or adopted):
         raise unexpected_answer(finished, "its snapshot")
     degraded = finished.exit_code == UNREAD_FILES_EXIT_CODE
     return BackupSummary(
-        snapshot_id=summary.snapshot_id,
+        snapshot_id=summary.snapshot_id or adopted,
         files=0 if asked.stdin else summary.total_files_processed,  # the marker of an empty volume is none of its files
         bytes=0 if asked.stdin else summary.total_bytes_processed,
         bytes_added=summary.data_added_packed,
@@ -153,6 +157,7 @@ def _backup_command(request: BackupRequest, directory: str, environment: ResticE
         directory=directory,
         tags=request.tags,
         parent=request.parent,
+        unless_unchanged=request.adopt_parent,
         excludes=request.excludes,
         exclude_caches=not is_cache(directory),
         options=options,

@@ -149,11 +149,15 @@ class FakeRestic:
         files = _read(command)
         if not files:
             return self._failed(command, environment, 1, "Fatal: unable to save snapshot: snapshot is empty")
+        count = sum(content is not None for content in files.values())
+        size = sum(len(content or b"") for content in files.values())
+        parents = [_find(repository, parent) for parent in _values(command, "--parent")]
+        if "--skip-if-unchanged" in command.arguments and any(one and one.files == files for one in parents):
+            unchanged = Summary(total_files_processed=count, total_bytes_processed=size)
+            return self._done(command, environment, message=unchanged)
         number = next(self._numbers)
         made = Snapshot(id=self._new_id(), time=f"2026-01-01T00:{number:08}Z", tags=tuple(_values(command, "--tag")))
         repository.snapshots.append(FakeSnapshot(snapshot=made, files=files))
-        count = sum(content is not None for content in files.values())
-        size = sum(len(content or b"") for content in files.values())
         on_message(Status(total_files=count, files_done=count, total_bytes=size, bytes_done=size))
         summary = Summary(
             snapshot_id=made.id, total_files_processed=count, total_bytes_processed=size, data_added_packed=size

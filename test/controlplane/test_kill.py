@@ -1,7 +1,7 @@
 """kill -9 of server or agent in the middle of a transfer: nothing is lost, and the restore is complete.
 
 Each test waits until a restic process of that volume is seen with bytes done; a run that kills too early or too
-late fails, because restic's process or the count of attempts would not fit.
+late fails, because restic's process or the count of interruptions would not fit.
 """
 
 import os
@@ -132,7 +132,8 @@ def test_a_killed_agent_backs_the_volume_up_again(installation: Installation, ap
     kill_and_expect_gone(installation.agents["node1"], restic)
     installation.agents["node1"].start()
     wait_phase(installation, "backup", backup, "Completed")
-    assert status_of(volume_object(installation, "podvolumebackups", label))["attempts"] == 2
+    status = status_of(volume_object(installation, "podvolumebackups", label))
+    assert (status["attempts"], status["interruptions"]) == (1, 1)
     restore_completely(installation, application, backup, before)
 
 
@@ -154,7 +155,8 @@ def test_a_killed_agent_fills_the_volume_again(installation: Installation, appli
     kill_and_expect_gone(installation.agents["node1"], restic)
     installation.agents["node1"].start()
     wait_phase(installation, "restore", restore, "Completed")
-    assert status_of(volume_object(installation, "podvolumerestores", label))["attempts"] == 2
+    status = status_of(volume_object(installation, "podvolumerestores", label))
+    assert (status["attempts"], status["interruptions"]) == (1, 1)
     application.wait_running()
     assert application.listing("data") == before
 

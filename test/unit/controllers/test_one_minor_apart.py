@@ -16,6 +16,7 @@ from pkg.backup.podvolumes import with_statuses
 from pkg.controllers.agent import is_ready
 from pkg.controllers.agents import AgentVerdict
 from pkg.controllers.capture_plan import Wanted, plan_captures
+from pkg.controllers.interruptions import RunCounts
 from pkg.controllers.volume_plan import Step, VolumeView, Work, cancel_reason, decide
 from pkg.volumes.ledger import EntryState, Ledger, LedgerEntry
 from pkg.volumes.verdict import phase_of
@@ -36,6 +37,7 @@ def as_the_agent_sees_it(obj: PodVolumeBackup) -> VolumeView:
     return VolumeView(
         phase=obj.status.phase,
         attempts=obj.status.attempts,
+        next_run=RunCounts(attempts=1),
         work=Work.RUNNING if obj.spec.cancel else Work.NONE,
         pod=None,
         pod_uid="uid-1",

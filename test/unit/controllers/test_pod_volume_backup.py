@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pkg.apis.ark import Config, StorageProvider
@@ -144,11 +145,31 @@ def test_every_snapshot_carries_the_objects_uid(tmp_path: Path) -> None:
     assert {"backup=nightly", "pvb-uid=pvb-7"} <= set(",".join(tags).split(","))
 
 
-def test_a_second_attempt_sends_nothing_again_that_the_first_had_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({"attempts": 2}, id="after a run that failed"),
+        pytest.param({"attempts": 1, "interruptions": 1}, id="after a run that was interrupted"),
+    ],
+)
+def test_a_snapshot_that_an_earlier_run_finished_is_adopted(tmp_path: Path, status: JsonObject) -> None:
+    world = World(tmp_path)
+    volume = world.volume(parent="f" * 64)
+    world.run(volume)
+    world.restic.commands.clear()
+    found = world.run(msgspec.structs.replace(volume, status=msgspec.convert(status, PodVolumeBackupStatus)))
+    assert found is not None
+    assert (found["phase"], found["snapshotID"]) == ("Completed", world.snapshots[0])
+    assert len(world.snapshots) == 1
+    assert world.verbs == ["snapshots", "backup"]
+
+
+def test_what_changed_since_a_run_was_interrupted_is_captured_beside_what_it_had_finished(tmp_path: Path) -> None:
     world = World(tmp_path)
     volume = world.volume(parent="f" * 64)
     world.run(volume)
     first = world.snapshots[0]
+    (world.directory / "later").write_text("new")
     world.restic.commands.clear()
     status = world.run(again(volume))
     assert status is not None
@@ -190,6 +211,22 @@ def test_a_parent_that_is_gone_costs_a_second_start_without_it(tmp_path: Path) -
     assert "--parent" not in world.restic.commands[1].arguments
 
 
+def test_a_restic_that_somebody_else_ended_runs_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.answer("backup", 143)
+    outcome = BackupKind(world.agent).run(world.volume(), StopToken())
+    assert outcome.status is None
+    assert "ended restic" in outcome.again
+
+
+def test_a_restic_that_ends_with_its_agent_is_left_to_the_next_one(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    stop = StopToken()
+    stop.cancel("shutdown")
+    outcome = BackupKind(world.agent).run(world.volume(), stop)
+    assert (outcome.status, outcome.again) == (None, "")
+
+
 def test_a_snapshot_without_some_files_is_kept_and_says_so(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.answer("backup", 3, Summary(snapshot_id="5n4p"))
@@ -204,7 +241,6 @@ def test_a_snapshot_without_some_files_is_kept_and_says_so(tmp_path: Path) -> No
     [
         pytest.param(1, Reason.INTERNAL, id="a failure that nobody knows"),
         pytest.param(12, Reason.WRONG_PASSWORD, id="the wrong password"),
-        pytest.param(137, Reason.OUT_OF_MEMORY, id="killed from outside"),
     ],
 )
 def test_a_restic_that_fails_fails_the_volume_with_its_reason(tmp_path: Path, exit_code: int, reason: Reason) -> None:

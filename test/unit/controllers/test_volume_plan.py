@@ -9,7 +9,8 @@ from pkg.apis.core import ContainerState, ContainerStateRunning, ContainerStatus
 from pkg.apis.meta import ObjectMeta
 from pkg.apis.names import RESTIC_WAIT_CONTAINER
 from pkg.apis.reasons import Reason
-from pkg.controllers.volume_plan import MAX_ATTEMPTS, Step, VolumeView, Work, decide, restic_wait_runs
+from pkg.controllers.interruptions import MAX_ATTEMPTS, MAX_INTERRUPTIONS, RunCounts
+from pkg.controllers.volume_plan import Step, VolumeView, Work, decide, restic_wait_runs
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -30,6 +31,7 @@ def view(**changes: Any) -> VolumeView:
     defaults: dict[str, Any] = {
         "phase": "",
         "attempts": 0,
+        "next_run": RunCounts(attempts=1),
         "work": Work.NONE,
         "cancel": False,
         "pod": pod(),
@@ -47,7 +49,26 @@ def view(**changes: Any) -> VolumeView:
         pytest.param(
             {"phase": "InProgress", "attempts": 1}, Step.CLAIM, id="a claim of a holder that is gone is taken over"
         ),
-        pytest.param({"phase": "InProgress", "attempts": MAX_ATTEMPTS}, Step.FAIL, id="the fourth attempt is not made"),
+        pytest.param(
+            {"phase": "InProgress", "attempts": 3, "next_run": RunCounts(attempts=MAX_ATTEMPTS)},
+            Step.CLAIM,
+            id="the third attempt is made",
+        ),
+        pytest.param(
+            {"phase": "InProgress", "attempts": 3, "next_run": RunCounts(attempts=MAX_ATTEMPTS + 1)},
+            Step.FAIL,
+            id="the fourth attempt is not made",
+        ),
+        pytest.param(
+            {"phase": "InProgress", "attempts": 1, "next_run": RunCounts(attempts=1, interruptions=MAX_INTERRUPTIONS)},
+            Step.CLAIM,
+            id="a volume is taken over after ten interruptions",
+        ),
+        pytest.param(
+            {"phase": "InProgress", "attempts": 1, "next_run": RunCounts(attempts=1, interruptions=11)},
+            Step.FAIL,
+            id="a volume with which its agent ended eleven times is given up",
+        ),
         pytest.param({"work": Work.RUNNING}, Step.WATCH, id="a running transfer is watched"),
         pytest.param({"work": Work.RUNNING, "seconds_left": 0.5}, Step.WATCH, id="it has some time left"),
         pytest.param({"work": Work.RUNNING, "seconds_left": 0.0}, Step.CANCEL, id="a transfer whose time is over"),
@@ -107,7 +128,12 @@ def test_the_next_step(changes: dict[str, Any], step: Step) -> None:
         pytest.param({"pod": None}, Reason.POD_GONE, id="pod gone"),
         pytest.param({"pod": pod(uid="uid-2")}, Reason.POD_GONE, id="pod replaced by one of the same name"),
         pytest.param({"pod": pod(deleting=True)}, Reason.POD_DELETED, id="pod being deleted"),
-        pytest.param({"phase": "InProgress", "attempts": 3}, Reason.ATTEMPTS_EXHAUSTED, id="attempts exhausted"),
+        pytest.param({"next_run": RunCounts(attempts=4)}, Reason.ATTEMPTS_EXHAUSTED, id="attempts exhausted"),
+        pytest.param(
+            {"next_run": RunCounts(attempts=1, interruptions=11)},
+            Reason.ATTEMPTS_EXHAUSTED,
+            id="interrupted without an end",
+        ),
     ],
 )
 def test_a_failure_names_its_reason_and_the_pod(changes: dict[str, Any], reason: Reason) -> None:

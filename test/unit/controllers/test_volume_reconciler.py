@@ -2,136 +2,18 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from pkg.apis.core import Pod
-from pkg.apis.meta import JsonObject, ObjectMeta
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackup
-from pkg.controllers.agent import Agent
-from pkg.controllers.config import ConfigReconciler
-from pkg.controllers.volume_plan import VolumeView, Work
-from pkg.controllers.volume_reconciler import SLOT_POLL_SECONDS, VolumeOutcome, VolumeReconciler
+from pkg.controllers.volume_reconciler import SLOT_POLL_SECONDS, VolumeOutcome
 from pkg.kube.errors import ConflictError, TransportError
 from pkg.kube.refs import POD_VOLUME_BACKUPS
 from pkg.kube.stop import StopToken
-from pkg.manager.operations import Operations
-from pkg.manager.reconciler import Result, again_in, done
-from pkg.manager.slots import Slots
-from pkg.testing.fakeapi import FakeApi
-from pkg.testing.fakeclock import FakeClock
-from pkg.testing.fakerestic import FakeRestic
-from pkg.testing.fakes import FakeLister
+from pkg.manager.reconciler import again_in, done
+from pkg.testing.fakevolume import NAMESPACE, until_stopped
+from pkg.testing.fakevolume import VolumeWorld as World
 from pkg.workqueue.key import Key
-
-NAMESPACE = "heptio-ark"
-LONG_SECONDS = 10.0
-CAPTURED: JsonObject = {"phase": "Completed", "snapshotID": "5n4p"}
-
-
-class FakeKind:
-    """A volume that ends as `work` says; it runs only while its pod is there."""
-
-    ref = POD_VOLUME_BACKUPS
-
-    def __init__(self) -> None:
-        self.pod: Pod | None = Pod(metadata=ObjectMeta(name="web", namespace="app", uid="pod-1"))
-        self.work: Callable[[StopToken], VolumeOutcome] = lambda stop: VolumeOutcome(status=CAPTURED)
-        self.ran: list[PodVolumeBackup] = []
-        self.told: list[tuple[Reason, str]] = []
-
-    def view(self, obj: PodVolumeBackup, work: Work) -> VolumeView:
-        return VolumeView(
-            phase=obj.status.phase,
-            attempts=obj.status.attempts,
-            work=work,
-            cancel=obj.spec.cancel,
-            pod=self.pod,
-            pod_uid="pod-1",
-            pod_key="app/web",
-            hold=obj.spec.hold,
-            freeze="backup/pod-1",
-        )
-
-    def attempts(self, obj: PodVolumeBackup) -> int:
-        return obj.status.attempts
-
-    def group(self, obj: PodVolumeBackup) -> str:
-        return "app"
-
-    def last_seconds(self, obj: PodVolumeBackup) -> float | None:
-        return None
-
-    def run(self, obj: PodVolumeBackup, stop: StopToken) -> VolumeOutcome:
-        self.ran.append(obj)
-        return self.work(stop)
-
-    def before_failure(self, obj: PodVolumeBackup, reason: Reason, message: str) -> None:
-        self.told.append((reason, message))
-
-
-def agent(api: FakeApi, clock: FakeClock, holder: str) -> Agent:
-    return Agent(
-        node="n1",
-        namespace=NAMESPACE,
-        holder=holder,
-        pods_dir=Path("/nowhere"),
-        scratch_dir=Path("/nowhere"),
-        client=api.client,
-        clock=clock,
-        runner=FakeRestic(),
-        pods=FakeLister(),
-        repositories=FakeLister(),
-        config=ConfigReconciler(FakeLister(), {}, NAMESPACE),
-    )
-
-
-class World:
-    """One agent process; `again` starts the next one over the same API."""
-
-    def __init__(self, api: FakeApi | None = None, *, holder: str = "agent-1", slots: int = 1) -> None:
-        self.api = api or FakeApi()
-        self.clock = FakeClock()
-        self.kind = FakeKind()
-        self.lister: FakeLister[PodVolumeBackup] = FakeLister()
-        self.ended: queue.SimpleQueue[Key] = queue.SimpleQueue()
-        self.operations: Operations[VolumeOutcome] = Operations("v", clock=self.clock, on_finished=self.ended.put)
-        self.slots = Slots(slots)
-        self.reconciler: VolumeReconciler[PodVolumeBackup] = VolumeReconciler(
-            agent(self.api, self.clock, holder), self.kind, self.lister, operations=self.operations, slots=self.slots
-        )
-
-    def add(self, name: str = "v", *, spec: JsonObject | None = None, status: JsonObject | None = None) -> Key:
-        body: JsonObject = {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec or {}}
-        self.api.add(POD_VOLUME_BACKUPS, {**body, "status": status or {}})
-        return Key(NAMESPACE, name)
-
-    def sync(self) -> None:
-        """Lets the cache catch up."""
-        found = self.api.client.list(POD_VOLUME_BACKUPS, NAMESPACE, PodVolumeBackup)
-        self.lister.objects = {obj.metadata.key: obj for obj in found}
-
-    def reconcile(self, key: Key) -> Result:
-        self.sync()
-        return self.reconciler.reconcile(key)
-
-    def await_end(self) -> None:
-        self.ended.get(timeout=LONG_SECONDS)
-
-    def stored(self, key: Key) -> PodVolumeBackup:
-        return self.api.client.get(POD_VOLUME_BACKUPS, key.namespace, key.name, PodVolumeBackup)
-
-
-def until_stopped(stop: StopToken) -> VolumeOutcome:
-    """A transfer that goes on until it is stopped, and says why it ended."""
-    assert stop.wait(LONG_SECONDS)
-    if not isinstance(stop.reason, Reason):
-        return VolumeOutcome(status=None)
-    return VolumeOutcome(status={"phase": "Failed", "reason": stop.reason.value})
 
 
 def test_a_new_volume_is_claimed_with_its_slot_in_one_patch_and_then_run() -> None:
@@ -322,7 +204,9 @@ def test_an_interrupted_transfer_leaves_its_claim_and_the_next_agent_takes_it_ov
     after.reconcile(key)
     after.await_end()
     status = after.stored(key).status
-    assert (status.holder, status.attempts, status.start_timestamp) == ("agent-2", 2, started)
+    assert (status.holder, status.start_timestamp) == ("agent-2", started)
+    assert (status.attempts, status.interruptions) == (1, 1)
+    assert "costs no attempt" in status.message
     assert status.slot_at == after.clock.now()
 
 
@@ -360,7 +244,8 @@ def test_an_agent_that_died_before_the_freeze_cost_no_attempt() -> None:
     first.reconcile(key)
     second = World(first.api, holder="agent-2")
     second.reconcile(key)
-    assert (second.stored(key).status.holder, second.stored(key).status.attempts) == ("agent-2", 1)
+    found = second.stored(key).status
+    assert (found.holder, found.attempts, found.interruptions) == ("agent-2", 1, 1)
     release(second, key)
     second.reconcile(key)
     second.await_end()
