@@ -54,7 +54,7 @@ demo: venv ## an application loses its namespace and gets it back (KEEP=1, TIER=
 	@$(PY) hack/demo.py
 
 .PHONY: bench
-bench: venv ## figures, each beside a reference of the same run (SUITE=cli, runtime, engines)
+bench: venv ## figures, each beside a reference of the same run (SUITE=cli, runtime, engines, restic)
 	@$(PY) hack/bench.py
 
 .PHONY: soak

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.bench_engines_stage import NAMES, NODE, EnginesStage, engines_stage, resident_mib
+from hack.bench_engines_stage import NAMES, EnginesStage, engines_stage, resident_mib
 from hack.bench_figures import Row, Samples, in_turn, limit_row, row
+from hack.bench_stage import NODE
 from pkg.apis.meta import JsonObject
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import BACKUPS, NAMESPACES, PODS

@@ -13,19 +13,15 @@ from pathlib import Path
 
 from isal import isal_zlib
 
+from hack.bench_stage import stage
 from hack.bench_watch import PhaseWatch
-from hack.demo_stage import prepare
 from pkg.apis.meta import Json, JsonObject
 from pkg.kube.client import Client
 from pkg.kube.refs import BACKUPS, CONFIG_MAPS, NAMESPACES, RESTORES
 from pkg.kube.resources import ResourceRef
-from pkg.kube.transport import load_transport
-from pkg.testing.controlplane import ControlPlane
 from pkg.testing.installation import NAMESPACE, Installation
-from pkg.testing.minio import Minio
 from pkg.testing.processes import HarnessError, Process
 
-NODE, BUCKET = "node1", "ark"
 NAMES = tuple(f"crowd-{number}" for number in range(10))
 OBJECT_BYTES = 1024
 CREATORS = 8
@@ -140,22 +136,12 @@ def resident_mib(process: Process, field: str) -> float:
 @contextmanager
 def engines_stage(workdir: Path) -> Iterator[EnginesStage]:
     """Starts everything and takes it down again."""
-    prepare("controlplane")
-    with ExitStack() as stack:
-        control_plane = stack.enter_context(ControlPlane(workdir / "control-plane"))
-        minio = stack.enter_context(Minio(workdir / "minio"))
-        minio.make_bucket(BUCKET)
-        installation = stack.enter_context(
-            Installation(control_plane, minio, workdir / "ark", bucket=BUCKET, nodes=(NODE,))
-        )
-        transport = load_transport(str(control_plane.kubeconfig))
-        stack.callback(transport.close)
-        client = Client(transport)
+    with stage(workdir) as started, ExitStack() as stack:
         made = EnginesStage(
-            installation=installation,
-            client=client,
-            backups=stack.enter_context(PhaseWatch(client, BACKUPS, NAMESPACE)),
-            restores=stack.enter_context(PhaseWatch(client, RESTORES, NAMESPACE)),
+            installation=started.installation,
+            client=started.client,
+            backups=stack.enter_context(PhaseWatch(started.client, BACKUPS, NAMESPACE)),
+            restores=stack.enter_context(PhaseWatch(started.client, RESTORES, NAMESPACE)),
         )
         made.make_namespaces(NAMES)
         yield made

@@ -41,11 +41,21 @@ class Samples:
     references: Sequence[float]
 
 
-def in_turn(value: Callable[[], float], reference: Callable[[], float], *, runs: int) -> Samples:
-    """Measures both alternately, after one unmeasured round; who begins changes from round to round."""
-    value(), reference()
+def in_turn(
+    value: Callable[[], float],
+    reference: Callable[[], float],
+    *,
+    runs: int,
+    before: Callable[[], object] = lambda: None,
+) -> Samples:
+    """Measures both alternately, after one unmeasured round; who begins changes from round to round.
+
+    `before` is called at the beginning of every round, unmeasured.
+    """
+    before(), value(), reference()
     values, references = [], []
     for number in range(runs):
+        before()
         if number % 2:
             references.append(reference())
             values.append(value())

@@ -1,50 +1,37 @@
 """What Ark adds to restic: a tiny volume's PodVolumeBackup beside one bare `restic backup` of the same directory.
 
-Both run the same restic with the same arguments, environment, cache and niceness in the same namespaces, against the
-same MinIO and with the same parent snapshot, in turn. What differs is Ark: the watch that wakes the agent, the claim,
-the password's Secret, the look for the directory, the result. The bare run's few milliseconds of nsenter count for it.
+Both have the same parent snapshot and the same cache. What differs is Ark: the watch that wakes the agent, the claim,
+the password's Secret, the look for the directory, the result; and that its key is cheap to open.
 """
 
 from __future__ import annotations
 
-import base64
+import functools
 import itertools
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hack.bench_bare import BareRestic, beside_ark
 from hack.bench_figures import Row, Samples, in_turn, row
+from hack.bench_stage import NODE, stage
 from hack.bench_watch import PhaseWatch
-from hack.demo_stage import prepare
-from pkg.apis.ark import StorageProvider
 from pkg.apis.meta import JsonObject
-from pkg.apis.names import CREDENTIALS_SECRET, NODE_LABEL, PASSWORD_KEY
-from pkg.cli.restic_server import CHILD_NICENESS
+from pkg.apis.names import NODE_LABEL
 from pkg.kube.client import Client
 from pkg.kube.refs import POD_VOLUME_BACKUPS
-from pkg.kube.transport import load_transport
-from pkg.objectstore.credentials import load_credentials
-from pkg.objectstore.location import storage_location
 from pkg.restic.command import backup
-from pkg.restic.environment import ResticEnvironment, restic_environment
-from pkg.restic.password import Password
 from pkg.testing.application import Application
-from pkg.testing.assets import binary
-from pkg.testing.controlplane import ControlPlane
 from pkg.testing.installation import NAMESPACE, Installation
-from pkg.testing.minio import Minio
 from pkg.testing.processes import HarnessError
 
 RUNS = 12
 VOLUME_BOUND = 1.5
-NODE, BUCKET, APPLICATION = "node1", "ark", "tiny"
+APPLICATION = "tiny"
 END_SECONDS = 120.0
 CONTENTS = 'for i in $(seq 20); do echo "$i" > "$i"; done'
 
@@ -58,7 +45,7 @@ class Bench:
     watch: PhaseWatch
     directory: Path
     spec: JsonObject
-    environment: ResticEnvironment
+    restic: BareRestic
 
     def through_ark(self, name: str) -> float:
         """Creates a PodVolumeBackup as the server would and waits for its end."""
@@ -72,64 +59,52 @@ class Bench:
 
     def bare(self, name: str) -> float:
         """Runs restic as the agent runs it."""
-        spec = self.spec
-        tags = {**_texts(spec.get("tags")), "pvb-uid": name}
+        tags = {**_texts(self.spec.get("tags")), "pvb-uid": name}
         call = backup(
             directory=str(self.directory),
             tags=tags,
-            parent=str(spec["parentSnapshotID"]),
-            options=self.environment.options,
+            parent=str(self.spec["parentSnapshotID"]),
+            options=self.restic.environment.options,
         )
-        prefix = [*self.installation.nodes[NODE].prefix, "nice", "-n", str(CHILD_NICENESS)]
-        enter = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(self.directory)]
-        base = {**os.environ, "PATH": f"{binary('restic').parent}:{os.environ['PATH']}"}
-        command = [*prefix, *enter, str(binary("restic")), *call.arguments]
-        started = time.monotonic()
-        done = subprocess.run(command, env=self.environment.variables(base), capture_output=True, text=True)
-        seconds = time.monotonic() - started
-        if done.returncode:
-            raise HarnessError(f"restic: exit code {done.returncode}\n{self.environment.redacted(done.stderr)}")
-        return seconds
+        return self.restic.run(call)
 
 
-def tiny_volume_row() -> Row:
+@functools.cache
+def tiny_volume() -> Samples:
     """Measures both in turn."""
     try:
         with tempfile.TemporaryDirectory(prefix="ark-bench-") as workdir, started(Path(workdir)) as bench:
             numbers = itertools.count()
-            samples = in_turn(
+            return in_turn(
                 lambda: bench.through_ark(f"bench-{next(numbers)}"),
                 lambda: bench.bare(f"bench-{next(numbers)}"),
                 runs=RUNS,
             )
     except (HarnessError, TimeoutError) as error:
         print(f"tiny volume: not measured: {error}", file=sys.stderr)
-        samples = Samples(values=(), references=())
-    return row("cli", "tiny volume", samples, reference="bare restic backup", bound=VOLUME_BOUND)
+        return Samples(values=(), references=())
+
+
+def tiny_volume_row(suite: str = "cli", bound: float = VOLUME_BOUND) -> Row:
+    """A tiny volume through Ark beside restic with the ordinary key."""
+    return row(suite, "tiny volume", tiny_volume(), reference="bare restic backup", bound=bound)
 
 
 @contextmanager
 def started(workdir: Path) -> Iterator[Bench]:
     """A control plane, MinIO, Ark, and one volume whose repository is Ready."""
-    prepare("controlplane")
-    with ExitStack() as stack:
-        control_plane = stack.enter_context(ControlPlane(workdir / "control-plane"))
-        minio = stack.enter_context(Minio(workdir / "minio"))
-        minio.make_bucket(BUCKET)
-        installation = stack.enter_context(
-            Installation(control_plane, minio, workdir / "ark", bucket=BUCKET, nodes=(NODE,))
-        )
-        client = Client(load_transport(str(control_plane.kubeconfig)))
+    with stage(workdir) as made:
+        installation = made.installation
         directory, spec = first_capture(installation)
-        watch = stack.enter_context(PhaseWatch(client, POD_VOLUME_BACKUPS, NAMESPACE))
-        yield Bench(
-            installation=installation,
-            client=client,
-            watch=watch,
-            directory=directory,
-            spec=spec,
-            environment=environment_of(installation, str(spec["repoIdentifier"])),
-        )
+        with PhaseWatch(made.client, POD_VOLUME_BACKUPS, NAMESPACE) as watch:
+            yield Bench(
+                installation=installation,
+                client=made.client,
+                watch=watch,
+                directory=directory,
+                spec=spec,
+                restic=beside_ark(installation, NODE, str(spec["repoIdentifier"])),
+            )
 
 
 def first_capture(installation: Installation) -> tuple[Path, JsonObject]:
@@ -143,21 +118,6 @@ def first_capture(installation: Installation) -> tuple[Path, JsonObject]:
     spec, status = found["spec"], found["status"]
     assert isinstance(spec, dict) and isinstance(status, dict)  # noqa: PT018 - a script, not a test
     return application.directory("data"), {**spec, "parentSnapshotID": status["snapshotID"]}
-
-
-def environment_of(installation: Installation, identifier: str) -> ResticEnvironment:
-    """The environment that the agent gives to restic, its cache included."""
-    cloud = next(path for path in installation.credentials_files() if path.parent.name == f"agent-{NODE}")
-    provider = StorageProvider(name="aws", bucket=BUCKET, config=installation.store_config())
-    secret = installation.get("secret", CREDENTIALS_SECRET)["data"]
-    assert isinstance(secret, dict)
-    return restic_environment(
-        repository=identifier,
-        password=Password(base64.b64decode(secret[PASSWORD_KEY]).decode().rstrip("\r\n")),
-        location=storage_location(provider),
-        credentials=load_credentials("aws", {"AWS_SHARED_CREDENTIALS_FILE": str(cloud)}),
-        cache_dir=str(cloud.parent / "restic-cache"),
-    )
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -66,15 +66,6 @@ def report(tmp_path: Path) -> Path:
     return tmp_path / "build" / "bench.json"
 
 
-@pytest.mark.parametrize("suite", ["restic"])
-def test_a_suite_of_a_later_issue_says_so_and_fails(
-    suite: str, report: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert bench.main({"SUITE": suite}, {}, report) == 1
-    assert f"SUITE={suite} comes with a later issue" in capsys.readouterr().err
-    assert not report.exists()
-
-
 def test_an_unknown_suite_is_a_usage_error(report: Path) -> None:
     assert bench.main({"SUITE": "moon"}, {}, report) == 64
 
