@@ -63,6 +63,11 @@ MAINTAIN_ANNOTATION = "ark.heptio.com/maintain"  # on a ResticRepository: verbs 
 DAMAGED_CONDITION = "Damaged"  # on a ResticRepository: errors that were confirmed under a lock
 ORPHANS_CONFIG_MAP = "ark-orphans"
 
+# Limits of the work on volumes
+LIMITS_CONFIG_MAP = "ark-limits"
+SLOTS_LABEL = "ark.heptio.com/restic-slots"  # on a Node: backups at once
+RESTORE_SLOTS_LABEL = "ark.heptio.com/restic-restore-slots"
+
 # Restore helper
 HELPER_CONFIG_LABEL = ("ark.heptio.com/plugin-config", "restic-restore")  # ConfigMap with image and resources
 RESTIC_WAIT_CONTAINER = "restic-wait"

@@ -14,9 +14,12 @@ from pkg.apis.ark import Config
 from pkg.apis.core import Pod
 from pkg.apis.names import NODE_LABEL
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
+from pkg.cli.limit_options import agent_limit_options
 from pkg.cli.process import ProcessSettings, daemon_options, process_settings
 from pkg.controllers.agent import Agent
+from pkg.controllers.agent_limits_wiring import AgentSlots, add_agent_limits
 from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.limits import NodeLimits
 from pkg.controllers.pod_volume_backup import BackupKind
 from pkg.controllers.pod_volume_restore import RestoreKind
 from pkg.controllers.volume_wiring import VolumeWiring
@@ -31,13 +34,13 @@ from pkg.manager.errors import ManagerError
 from pkg.manager.logs import configure_logs
 from pkg.manager.manager import Manager
 from pkg.manager.shutdown import install_signals
+from pkg.restic.bandwidth import LimitedRunner
 from pkg.restic.errors import ResticError
 from pkg.restic.preflight import check_version, keeps_labels
-from pkg.restic.runner import Runner
+from pkg.restic.runner import ResticRunner, Runner
 from pkg.volumes.naming import label_value
 
 GRACE_SECONDS = 110.0
-MAX_SLOTS = 4
 CHILD_NICENESS = 10
 
 log = structlog.get_logger()
@@ -45,7 +48,10 @@ log = structlog.get_logger()
 
 @click.command("server")
 @daemon_options
-def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str) -> None:
+@agent_limit_options
+def command(
+    log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str, limits: NodeLimits
+) -> None:
     """Run the agent of this node: back up and restore the volumes of its pods."""
     configure_logs(log_level, log_format)
     node = os.environ.get("NODE_NAME", "")
@@ -54,33 +60,53 @@ def command(log_level: str, log_format: str, metrics_address: str, kubeconfig: s
     stop = StopToken()
     install_signals(stop)
     try:
-        sys.exit(run_agent(process_settings(namespace, os.environ), node, metrics_address, kubeconfig, stop))
+        settings = process_settings(namespace, os.environ)
+        sys.exit(run_agent(settings, node, metrics_address, kubeconfig, stop, limits))
     except (KubeError, ManagerError, ResticError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def run_agent(settings: ProcessSettings, node: str, metrics_address: str, kubeconfig: str, stop: StopToken) -> int:
+def run_agent(
+    settings: ProcessSettings, node: str, metrics_address: str, kubeconfig: str, stop: StopToken, flags: NodeLimits
+) -> int:
     """Wires the agent and runs it; returns the exit code."""
     gc_policy.apply()
     client = Client(load_transport(kubeconfig))
     runner = Runner(base=settings.environ, nice=CHILD_NICENESS)
     version = check_version(runner, stop)
     log.info("Agent starting", node=node, namespace=settings.namespace, restic=version)
+    registry = CollectorRegistry()
     manager = Manager(
         client,
         metrics_address=metrics_address,
         grace_seconds=GRACE_SECONDS,
-        registry=CollectorRegistry(),
+        registry=registry,
         clock=REAL_CLOCK,
         component="ark-agent",
     )
-    _wire(manager, client, settings, node, runner, keep_labels=keeps_labels(version))
+    limits, slots = add_agent_limits(manager, flags, registry, namespace=settings.namespace, node=node)
+    _wire(
+        manager,
+        client,
+        settings,
+        node,
+        LimitedRunner(runner, limits.bandwidth),
+        slots,
+        keep_labels=keeps_labels(version),
+    )
     manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
     return manager.run(stop)
 
 
 def _wire(
-    manager: Manager, client: Client, settings: ProcessSettings, node: str, runner: Runner, *, keep_labels: bool
+    manager: Manager,
+    client: Client,
+    settings: ProcessSettings,
+    node: str,
+    runner: ResticRunner,
+    slots: AgentSlots,
+    *,
+    keep_labels: bool,
 ) -> None:
     factory, namespace = manager.factory, settings.namespace
     own = f"{NODE_LABEL}={label_value(node)}"
@@ -100,14 +126,13 @@ def _wire(
         runner=runner,
         pods=pods.lister,
         repositories=repositories.lister,
-        config=ConfigReconciler(configs.lister, settings.environ, namespace),
+        config=ConfigReconciler(configs.lister, settings.environ, namespace, regions=Regions()),
         pod_name=settings.pod_name,
         keep_labels=keep_labels,
     )
-    slots = max(1, min(MAX_SLOTS, os.cpu_count() or 1))
     wiring = VolumeWiring(manager, agent, pods)
-    wiring.add("pod-volume-backup", BackupKind(agent), backups, slots=slots)
-    wiring.add("pod-volume-restore", RestoreKind(agent), restores, slots=MAX_SLOTS)
+    wiring.add("pod-volume-backup", BackupKind(agent), backups, slots=slots.backups)
+    wiring.add("pod-volume-restore", RestoreKind(agent), restores, slots=slots.restores)
     manager.health.add_ready_check("pods-directory", lambda: _readable(agent.pods_dir))
 
 

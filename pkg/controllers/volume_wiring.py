@@ -30,7 +30,7 @@ class VolumeWiring:
         self._agent = agent
         self._pods = pods
 
-    def add(self, name: str, kind: VolumeKind[V], informer: SharedInformer[V], *, slots: int) -> Controller:
+    def add(self, name: str, kind: VolumeKind[V], informer: SharedInformer[V], *, slots: Slots) -> Controller:
         """Reconciles the objects of an informer; a change of a pod wakes the objects that name it."""
         informer.add_index(POD_INDEX, lambda obj: (obj.spec.pod.uid,))
         controllers: list[Controller] = []
@@ -39,7 +39,7 @@ class VolumeWiring:
             controllers[0].enqueue(key)
 
         operations: Operations[VolumeOutcome] = Operations(name, clock=self._agent.clock, on_finished=enqueue)
-        reconciler = VolumeReconciler(self._agent, kind, informer.lister, operations=operations, slots=Slots(slots))
+        reconciler = VolumeReconciler(self._agent, kind, informer.lister, operations=operations, slots=slots)
         controller = self._manager.controller(name, reconciler, workers=WORKERS)
         controllers.append(controller)
         self._manager.add_operations(operations)

@@ -38,6 +38,7 @@ class Command:
         stdin: What it reads; nothing by default.
         lock_wait_seconds: How long restic may wait for a lock, during which it reports nothing.
         answer_seconds: For calls that report no progress: how long they may take; None for those that do.
+        slow_seconds: How much longer than others nothing may move in it, because its bandwidth is limited.
     """
 
     verb: str
@@ -46,6 +47,7 @@ class Command:
     stdin: bytes = b""
     lock_wait_seconds: float = 0.0
     answer_seconds: float | None = None
+    slow_seconds: float = 0.0
 
     @property
     def takes_lock(self) -> bool:

@@ -148,7 +148,9 @@ class Runner:
         return self._finished(command, environment, outcome, child)
 
     def _limit(self, command: Command) -> float:
-        return self._no_progress_seconds if command.answer_seconds is None else command.answer_seconds
+        if command.answer_seconds is not None:
+            return command.answer_seconds
+        return self._no_progress_seconds + command.slow_seconds
 
     def _spawn(self, command: Command, environment: ResticEnvironment | None) -> Child:
         variables = environment.variables(self._base) if environment else allowed(self._base)

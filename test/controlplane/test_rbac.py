@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pkg.apis.names import CREDENTIALS_SECRET
+from pkg.apis.names import CREDENTIALS_SECRET, LIMITS_CONFIG_MAP
 from pkg.kube.client import Client
 from pkg.kube.resources import ResourceRef
 from pkg.kube.transport import load_transport
@@ -59,7 +59,8 @@ def may(agent: Client, verb: str, resource: str, *, namespace: str, group: str =
 @pytest.mark.parametrize(
     ("verb", "resource", "group", "namespace", "name"),
     [
-        *((verb, "pods", "", "", "") for verb in ("get", "list", "watch")),
+        *((verb, kind, "", "", "") for verb in ("get", "list", "watch") for kind in ("pods", "nodes")),
+        *((verb, "configmaps", "", NAMESPACE, LIMITS_CONFIG_MAP) for verb in ("get", "list", "watch")),
         *(
             (verb, kind, ARK, NAMESPACE, "")
             for verb in ("get", "list", "watch")
@@ -96,7 +97,11 @@ def test_an_agent_may_do_its_work(
         ),
         ("get", "persistentvolumeclaims", "", "default", "any"),
         ("get", "persistentvolumes", "", "", "any"),
-        ("get", "nodes", "", "", "any"),
+        *((verb, "nodes", "", "", "any") for verb in ("create", "update", "patch", "delete")),
+        ("patch", "nodes/status", "", "", "any"),
+        ("get", "nodes/proxy", "", "", "any"),
+        *((verb, "configmaps", "", NAMESPACE, "") for verb in ("get", "list", "watch", "create")),
+        *((verb, "configmaps", "", NAMESPACE, LIMITS_CONFIG_MAP) for verb in ("update", "patch", "delete")),
         ("impersonate", "users", "", "", "system:admin"),
         ("create", "serviceaccounts/token", "", NAMESPACE, "ark"),
         ("create", "rolebindings", "rbac.authorization.k8s.io", NAMESPACE, ""),

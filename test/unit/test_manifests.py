@@ -200,8 +200,9 @@ def rules(kind: str, name: str) -> set[tuple[str, str, str, str]]:
     }
 
 
-def test_agents_may_do_nothing_in_the_cluster_but_read_pods() -> None:
-    assert rules("ClusterRole", "ark-agent") == {("", "pods", verb, "") for verb in ("get", "list", "watch")}
+def test_agents_may_do_nothing_in_the_cluster_but_read_pods_and_nodes() -> None:
+    expected = {("", kind, verb, "") for kind in ("pods", "nodes") for verb in ("get", "list", "watch")}
+    assert rules("ClusterRole", "ark-agent") == expected
 
 
 def test_agents_may_do_only_this_in_arks_namespace() -> None:
@@ -210,6 +211,7 @@ def test_agents_may_do_only_this_in_arks_namespace() -> None:
     expected |= {(names.GROUP, f"{kind}/status", "patch", "") for kind in volumes}
     expected |= {("", "events", verb, "") for verb in ("create", "patch")}
     expected |= {("", "secrets", "get", names.CREDENTIALS_SECRET)}
+    expected |= {("", "configmaps", verb, names.LIMITS_CONFIG_MAP) for verb in ("get", "list", "watch")}
     assert rules("Role", "ark-agent") == expected
 
 

@@ -13,10 +13,12 @@ import pytest
 from pkg.cli.process import ProcessSettings, process_settings
 from pkg.cli.restic_server import run_agent
 from pkg.cli.server import run_server
+from pkg.controllers.limits import NodeLimits
 from pkg.kube.stop import StopToken
 from pkg.manager import gc_policy
 
 ROOT = Path(__file__).resolve().parents[3]
+LIMITS = NodeLimits(backup_slots=1, restore_slots=1)
 
 
 def in_process(code: str) -> str:
@@ -78,7 +80,7 @@ class SetError(Exception):
     "run",
     [
         pytest.param(lambda settings: run_server(settings, ":0", "nowhere", StopToken()), id="server"),
-        pytest.param(lambda settings: run_agent(settings, "n1", ":0", "nowhere", StopToken()), id="agent"),
+        pytest.param(lambda settings: run_agent(settings, "n1", ":0", "nowhere", StopToken(), LIMITS), id="agent"),
     ],
 )
 def test_both_daemons_set_the_policy_before_anything_else(
