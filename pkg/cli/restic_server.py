@@ -126,7 +126,7 @@ def _wire(
         runner=runner,
         pods=pods.lister,
         repositories=repositories.lister,
-        config=ConfigReconciler(configs.lister, settings.environ, namespace, regions=Regions()),
+        config=ConfigReconciler(configs.lister, settings.environ, namespace),
         pod_name=settings.pod_name,
         keep_labels=keep_labels,
     )
