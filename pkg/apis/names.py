@@ -60,6 +60,7 @@ MAINTENANCE_LABEL = ("ark.heptio.com/component", "maintenance")
 REPOSITORY_LABEL = "ark.heptio.com/repository"
 MAINTENANCE_CONFIG_LABEL = ("ark.heptio.com/plugin-config", "maintenance")  # ConfigMap with resources and placement
 MAINTAIN_ANNOTATION = "ark.heptio.com/maintain"  # on a ResticRepository: verbs asked for, and when
+REPLACE_ANNOTATION = "ark.heptio.com/replace-repository"  # on a ResticRepository: the pinned id that is given up
 DAMAGED_CONDITION = "Damaged"  # on a ResticRepository: errors that were confirmed under a lock
 ORPHANS_CONFIG_MAP = "ark-orphans"
 

@@ -258,6 +258,14 @@ class Verification(ApiStruct, frozen=True, kw_only=True):
     runs: tuple[MaintenanceRun, ...] | None = None
 
 
+class ReplacedRepository(ApiStruct, frozen=True, kw_only=True):
+    """A repository that was at this address before and was given up; `message` says what went with it."""
+
+    id: str = ""
+    replaced_at: datetime.datetime | None = None
+    message: str = ""
+
+
 class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     """Whether it can be used.
 
@@ -275,6 +283,7 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
         last_check_time: When the structure was verified last.
         holders: Processes of ours that may hold locks in it, by the UID of their pods.
         verification: How far reading all data is.
+        replaced: The repositories before this one, the newest first.
         conditions: Damaged, while errors that were confirmed under a lock stand.
     """
 
@@ -297,6 +306,7 @@ class ResticRepositoryStatus(ApiStruct, frozen=True, kw_only=True):
     holders: dict[str, LockHolder] | None = None
     verification: Verification | None = None
     conditions: tuple[Condition, ...] | None = None
+    replaced: tuple[ReplacedRepository, ...] | None = None
 
 
 class ResticRepository(Object, frozen=True, kw_only=True):
