@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,9 @@ from pkg.kube.stop import StopToken
 from pkg.kube.transport import KubeTransport
 
 OUTPUT_BYTES_KEPT: Final = 1024 * 1024
-_STDOUT, _STDERR, _RESULT = 1, 2, 3
+STDOUT: Final = 1
+STDERR: Final = 2
+_RESULT = 3
 
 
 class ExecTimeoutError(TransportError):
@@ -50,13 +52,38 @@ def exec_in_pod(
         ApiStatusError: the pod or container is not there, or it may not be done.
         TransportError: the connection broke, or the token was cancelled: nobody knows how the command ended.
     """
+    output = {STDOUT: bytearray(), STDERR: bytearray()}
+
+    def keep(channel: int, data: bytes) -> None:
+        output[channel] += data
+        del output[channel][:-OUTPUT_BYTES_KEPT]
+
+    code = stream_from_pod(transport, namespace, pod, container, command, timeout_seconds, keep, stop=stop)
+    return ExecResult(stdout=bytes(output[STDOUT]), stderr=bytes(output[STDERR]), exit_code=code)
+
+
+def stream_from_pod(
+    transport: KubeTransport,
+    namespace: str,
+    pod: str,
+    container: str,
+    command: Sequence[str],
+    timeout_seconds: float,
+    on_output: Callable[[int, bytes], None],
+    *,
+    stop: StopToken | None = None,
+) -> int:
+    """Runs a command, hands over what it prints as it comes (STDOUT or STDERR), and returns its exit code.
+
+    Raises as `exec_in_pod`.
+    """
     query = [("container", container)] if container else []
     query += [("stdout", "true"), ("stderr", "true"), *(("command", word) for word in command)]
     deadline = time.monotonic() + timeout_seconds
     channels = ChannelSocket(transport, refs.PODS.path(namespace, pod, "exec"), query)
     unregister = stop.on_cancel(channels.abort) if stop else lambda: None
     try:
-        return _collect(channels, deadline, f"{namespace}/{pod}")
+        return _collect(channels, deadline, f"{namespace}/{pod}", on_output)
     except ChannelTimeoutError as error:
         raise ExecTimeoutError(f"the command in {namespace}/{pod} did not end in {timeout_seconds:g} s") from error
     finally:
@@ -64,16 +91,13 @@ def exec_in_pod(
         channels.close()
 
 
-def _collect(channels: ChannelSocket, deadline: float, what: str) -> ExecResult:
-    output = {_STDOUT: bytearray(), _STDERR: bytearray()}
+def _collect(channels: ChannelSocket, deadline: float, what: str, on_output: Callable[[int, bytes], None]) -> int:
     while (message := channels.receive(deadline)) is not None:
         channel, data = message
         if channel == _RESULT:
-            code = _exit_code(data)
-            return ExecResult(stdout=bytes(output[_STDOUT]), stderr=bytes(output[_STDERR]), exit_code=code)
-        if channel in output:
-            output[channel] += data
-            del output[channel][:-OUTPUT_BYTES_KEPT]
+            return _exit_code(data)
+        if channel in (STDOUT, STDERR):
+            on_output(channel, data)
     raise TransportError(f"the connection to the command in {what} ended before the command")
 
 
