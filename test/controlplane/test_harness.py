@@ -144,7 +144,7 @@ def test_no_process_stays_behind(tmp_path: Path, number: signal.Signals | None, 
         else:
             supervisor.send_signal(number)
         supervisor.wait(60)
-    wait_until(lambda: not any(map(runs, pids)), timeout_seconds=5, what="the servers to end")
+    wait_until(lambda: not any(map(runs, pids)), timeout_seconds=30, what="the servers to end")
 
 
 def runs(pid: int) -> bool:
