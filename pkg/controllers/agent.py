@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from pkg.apis.reasons import Reason, RepositoryPhase
 from pkg.apis.volumes import PodVolumeBackupStatus, PodVolumeRestoreStatus, ResticRepository
 from pkg.controllers.config import ConfigReconciler, SettingsError
 from pkg.controllers.interruptions import RunCounts, next_run
+from pkg.controllers.solitude import Solitude
 from pkg.informers.lister import Lister
 from pkg.kube.backoff import retry_transient
 from pkg.kube.client import Client
@@ -48,6 +49,7 @@ class Agent:
         pods_dir: The kubelet's pods directory as this process sees it.
         config: Says how the object store is reached.
         keep_labels: Whether this restic can leave SELinux labels as they are.
+        solitude: Who works on this node beside whom.
     """
 
     node: str
@@ -63,6 +65,7 @@ class Agent:
     config: ConfigReconciler
     pod_name: str = ""
     keep_labels: bool = True
+    solitude: Solitude = field(default_factory=Solitude)
 
     def next_run(self, status: VolumeStatus) -> RunCounts:
         """How a run that begins now counts."""
@@ -100,6 +103,7 @@ class Agent:
             credentials=settings.credentials,
             cache_dir=str(self.scratch_dir / "restic-cache"),
             key_hint=repository.status.fast_key_id,
+            repository_id=repository.status.repository_id,
         )
 
     def ready_repository(self, name: str, stop: StopToken) -> ResticRepository:

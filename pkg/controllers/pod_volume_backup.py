@@ -18,6 +18,7 @@ from pkg.apis.names import BACKUP_UID_LABEL
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeBackup, RootMetadata, VolumeProgress
 from pkg.controllers.agent import LOCK_WAIT_SECONDS, Agent, VolumeFailure, VolumeStatus
+from pkg.controllers.out_of_memory import failure_text, runs_alone_next
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.volume_plan import VolumeView, Work, cancel_reason, is_open
@@ -94,7 +95,9 @@ class BackupKind:
                 return VolumeOutcome(status=None)
             return self._failed(stop.reason, "stopped before it was complete")
         except ResticError as error:
-            return self._failed(error.reason, str(error))
+            if runs_alone_next(error, obj.status):
+                return VolumeOutcome(status=None, again=str(error), alone=True)
+            return self._failed(error.reason, failure_text(error, obj.status))
 
     def _failed(self, reason: Reason, message: str) -> VolumeOutcome:
         return VolumeOutcome(status=failed_status(reason, message, timestamp(self._agent.clock.now())))

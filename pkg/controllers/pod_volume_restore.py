@@ -12,6 +12,7 @@ import structlog
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeRestore, VolumeProgress
 from pkg.controllers.agent import Agent, VolumeFailure, VolumeStatus
+from pkg.controllers.out_of_memory import failure_text, runs_alone_next
 from pkg.controllers.status import patch_progress, timestamp, to_json
 from pkg.controllers.volume_filling import VolumeFiller, with_next_step
 from pkg.controllers.volume_plan import VolumeView, Work, is_open
@@ -90,7 +91,9 @@ class RestoreKind:
                 return VolumeOutcome(status=None)
             return self._failed(obj, stop.reason, "stopped before it was complete")
         except ResticError as error:
-            return self._failed(obj, error.reason, str(error))
+            if runs_alone_next(error, obj.status):
+                return VolumeOutcome(status=None, again=str(error), alone=True)
+            return self._failed(obj, error.reason, failure_text(error, obj.status))
 
     def _failed(self, obj: PodVolumeRestore, reason: Reason, message: str) -> VolumeOutcome:
         message = with_next_step(reason, message)

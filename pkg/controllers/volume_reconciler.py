@@ -16,6 +16,7 @@ from pkg.apis.meta import JsonObject, Object
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.controllers.agent import Agent, VolumeStatus
 from pkg.controllers.interruptions import MAX_ATTEMPTS, RunCounts
+from pkg.controllers.lone_slots import LoneSlots
 from pkg.controllers.pod_slots import PodSlots
 from pkg.controllers.status import patch_status, timestamp
 from pkg.controllers.volume_plan import Decision, Step, VolumeView, Work, decide
@@ -43,10 +44,12 @@ class VolumeOutcome:
     Attributes:
         status: What to record; None when it is to run again, in the next process if this one is stopping.
         again: Why this process is to run it again, which costs an attempt.
+        alone: The next run has nobody beside it on its node, for want of memory.
     """
 
     status: JsonObject | None
     again: str = ""
+    alone: bool = False
 
 
 class VolumeKind(Protocol[T_contra]):
@@ -95,7 +98,7 @@ class VolumeReconciler(Generic[T]):
         self._kind = kind
         self._lister = lister
         self._operations = operations
-        self._slots = PodSlots(slots)
+        self._slots = LoneSlots(PodSlots(slots), agent.solitude, kind.ref.plural)
         self._started: dict[Key, str] = {}  # UID of the object that a key's operation belongs to
 
     def reconcile(self, key: Key) -> Result:
@@ -154,8 +157,12 @@ class VolumeReconciler(Generic[T]):
         self._operations.forget(key)
         self._slots.release(key)
 
+    def _try_run(self, key: Key, obj: T) -> bool:
+        alone = bool(self._kind.status(obj).out_of_memory)
+        return self._slots.try_run(key, self._kind.group(obj), self._kind.last_seconds(obj), alone=alone)
+
     def _claim(self, key: Key, obj: T) -> Result:
-        if not self._slots.try_run(key, self._kind.group(obj), self._kind.last_seconds(obj)):
+        if not self._try_run(key, obj):
             return again_in(SLOT_POLL_SECONDS)
         claimed = self._claimed(key, obj)
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
@@ -170,7 +177,7 @@ class VolumeReconciler(Generic[T]):
 
     def _run_held(self, key: Key, obj: T) -> Result:
         """Runs a volume whose pod is frozen now; it was claimed before."""
-        if not self._slots.try_run(key, self._kind.group(obj), self._kind.last_seconds(obj)):
+        if not self._try_run(key, obj):
             return again_in(SLOT_POLL_SECONDS)
         self._operations.start(key, lambda stop: self._kind.run(obj, stop))
         return done()
@@ -202,7 +209,7 @@ class VolumeReconciler(Generic[T]):
         match self._operations.observe(key):
             case Succeeded(result=outcome):
                 if outcome.again:
-                    return self._run_again(key, obj, outcome.again)
+                    return self._run_again(key, obj, outcome.again, alone=outcome.alone)
                 if outcome.status is not None:
                     patch_status(self._agent.client, self._kind.ref, obj, outcome.status)
             case Crashed(error=error):
@@ -213,15 +220,17 @@ class VolumeReconciler(Generic[T]):
         self._forget(key)
         return done()
 
-    def _run_again(self, key: Key, obj: T, why: str) -> Result:
+    def _run_again(self, key: Key, obj: T, why: str, *, alone: bool) -> Result:
         """Counts the run that follows before it begins; there are three at most."""
         attempts = self._kind.status(obj).attempts
         if attempts >= MAX_ATTEMPTS:
             self._fail(obj, Reason.ATTEMPTS_EXHAUSTED, f"it failed {attempts} times, the last time for this: {why}")
         else:
-            change: JsonObject = {"attempts": attempts + 1, "message": f"it runs again: {why}"}
+            how = "again, alone on its node" if alone else "again"
+            change: JsonObject = {"attempts": attempts + 1, "message": f"it runs {how}: {why}"}
+            change |= {"outOfMemory": 1} if alone else {}
             patch_status(self._agent.client, self._kind.ref, obj, change)
-            log.warning("Volume runs again", key=str(key), attempt=attempts + 1, why=why)
+            log.warning("Volume runs again", key=str(key), attempt=attempts + 1, alone=alone, why=why)
         self._forget(key)
         return again_in(SLOT_POLL_SECONDS)
 

@@ -97,6 +97,7 @@ def restic_environment(
     credentials: CloudCredentials,
     cache_dir: str,
     key_hint: str = "",
+    repository_id: str = "",
 ) -> ResticEnvironment:
     """The environment for a repository of a storage location, with the credentials that obstore uses too."""
     return ResticEnvironment(
@@ -106,4 +107,5 @@ def restic_environment(
         cache_dir=cache_dir,
         key_hint=key_hint,
         options=location.restic_options,
+        repository_id=repository_id,
     )

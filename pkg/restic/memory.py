@@ -25,7 +25,7 @@ KILL_SHARE = 0.9
 KEPT_FOR_THE_AGENT_BYTES = 384 * MIB
 LEAST_CHILD_BYTES = 128 * MIB  # below it Go would do nothing but collect garbage
 _WATCHFUL_SHARE = 0.6
-_IDLE_SECONDS, _CALM_SECONDS, _WATCHFUL_SECONDS = 1.0, 0.5, 0.1
+_CALM_SECONDS, _WATCHFUL_SECONDS = 0.25, 0.1  # an index is loaded at hundreds of MiB a second
 _DYING_SECONDS = 5.0
 _REMEMBERED = 256
 
@@ -51,6 +51,9 @@ class MemoryWatch:
         children: Whom to kill.
         read: How the control group stands; None where that is not known.
         rss_bytes: How much memory a process holds; 0 when it is gone.
+
+    Attributes:
+        kills: How many it killed.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class MemoryWatch:
         self._rss_bytes = rss_bytes or resident_bytes
         self._sizes: LRUCache[int, int] = LRUCache(maxsize=_REMEMBERED)
         self._dying: tuple[int, float] | None = None
+        self.kills = 0
 
     def state(self) -> MemoryState | None:
         """How the control group stands; None where that is not known."""
@@ -85,12 +89,12 @@ class MemoryWatch:
         """Looks once, kills if it must, and returns in how many seconds to look again."""
         running = self._children.running()
         if not running:
-            return _IDLE_SECONDS
+            return _CALM_SECONDS
         for child in running:
             self._sizes[child.pid] = self._rss_bytes(child.pid)
         state = self._read()
         if state is None or state.limit_bytes is None:
-            return _IDLE_SECONDS
+            return _CALM_SECONDS
         if state.needed_share >= KILL_SHARE:
             self._kill_the_largest(running, state)
         return _CALM_SECONDS if state.needed_share < _WATCHFUL_SHARE else _WATCHFUL_SECONDS
@@ -107,6 +111,7 @@ class MemoryWatch:
         )
         if self._children.kill(largest.pid, because):
             self._dying = (largest.pid, self._clock.monotonic() + _DYING_SECONDS)
+            self.kills += 1
             log.warning(
                 "Largest restic killed for want of memory",
                 verb=largest.verb,
