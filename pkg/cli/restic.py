@@ -27,7 +27,8 @@ repository_group = cluster_options(
         "repo",
         {
             "get": Lazy("pkg.cli.restic:get", "List restic repositories"),
-            "maintain": Lazy("pkg.cli.maintain:command", "Forget, prune and check a repository now"),
+            "describe": Lazy("pkg.cli.describe_repository:command", "Describe restic repositories"),
+            "maintain": Lazy("pkg.cli.maintain:command", "Forget, prune, check or verify a repository now"),
         },
         help_text="Work with restic repositories.",
     )

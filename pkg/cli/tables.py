@@ -64,12 +64,25 @@ def _schedule_columns(now: datetime.datetime) -> list[Column[Schedule]]:
 def _repository_columns(now: datetime.datetime) -> list[Column[ResticRepository]]:
     return [
         Column("NAME", lambda one: one.metadata.name),
-        Column("STATUS", lambda one: one.status.phase or "New"),
+        Column("STATUS", repository_status),
         Column("LAST MAINTENANCE", lambda one: time_text(one.status.last_maintenance_time, "<never>")),
         Column("NAMESPACE", lambda one: one.spec.volume_namespace, wide=True),
         Column("REPOSITORY", lambda one: one.spec.restic_identifier, wide=True),
+        Column("LAST READ", lambda one: _last_read(one, now), wide=True),
         Column("MESSAGE", lambda one: one.status.message or NONE, wide=True),
     ]
+
+
+def repository_status(repository: ResticRepository) -> str:
+    """The phase, and that it is damaged."""
+    phase = repository.status.phase or "New"
+    conditions = repository.status.conditions or ()
+    return f"{phase} (damaged)" if any(one.type == "Damaged" and one.status == "True" for one in conditions) else phase
+
+
+def _last_read(repository: ResticRepository, now: datetime.datetime) -> str:
+    seen = repository.status.verification
+    return distance_text(seen.read_at if seen else None, now)
 
 
 def backup_order(name: str) -> tuple[str, int]:

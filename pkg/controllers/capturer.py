@@ -13,6 +13,7 @@ from pkg.backup.job import OnStatuses
 from pkg.backup.podvolumes import RepositoryFailed, RepositoryReady
 from pkg.controllers.agent import VolumeFailure
 from pkg.controllers.captures import Captures
+from pkg.controllers.damaged_captures import in_damaged
 from pkg.controllers.repositories import Repositories
 from pkg.kube.stop import StopToken
 from pkg.objectstore.location import StorageLocation
@@ -56,4 +57,5 @@ class ServerCapturer:
 
     def wait(self, stop: StopToken, on_change: OnStatuses) -> dict[str, PodVolumeBackupStatus]:
         """Blocks until every capture that was asked for has a result."""
-        return self.captures.wait(stop, on_change)
+        results = self.captures.wait(stop, on_change)
+        return in_damaged(results, self.repositories.lister.list(self.repositories.namespace))

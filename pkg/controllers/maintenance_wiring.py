@@ -19,6 +19,7 @@ from pkg.controllers.maintenance_job import measure_of, template_without_deploym
 from pkg.controllers.maintenance_options import OptionsMap
 from pkg.controllers.maintenance_plan import needs_alone
 from pkg.controllers.maintenance_preparation import Preparation, Preparer
+from pkg.controllers.metrics_repositories import RepositoryCollector
 from pkg.controllers.stores import Stores
 from pkg.controllers.verification import Verifier
 from pkg.informers.informer import SharedInformer
@@ -98,6 +99,7 @@ class MaintenanceWiring:
             repositories=repositories.lister,
             reading=reading_in(self._jobs.lister, namespace),
         )
+        given.registry.register(RepositoryCollector(repositories.lister, clock=given.clock))
         controller = self._manager.controller("maintenance", self._reconciler(caches, operations, verifier))
         late.append(controller)
         self._wake(controller, repositories, captures, fillings)

@@ -12,7 +12,9 @@ from prometheus_client import CollectorRegistry
 from pkg.apis.ark import Backup, BackupStatus, Schedule, ScheduleSpec, ScheduleStatus
 from pkg.apis.meta import ObjectMeta
 from pkg.apis.names import SCHEDULE_LABEL
+from pkg.apis.volumes import ResticRepository
 from pkg.controllers.metrics import ServerMetrics
+from pkg.controllers.metrics_repositories import RepositoryCollector
 from pkg.controllers.metrics_schedules import ScheduleCollector
 from pkg.testing.fakeclock import START, FakeClock
 from pkg.testing.fakes import FakeLister
@@ -35,6 +37,8 @@ def exposed() -> dict[str, set[str]]:
     backup = Backup(metadata=ObjectMeta(name="nightly-1", namespace="ark", labels=labels), status=done)
     clock = FakeClock()
     registry.register(ScheduleCollector(FakeLister([schedule]), FakeLister([backup]), cluster_id="c", clock=clock))
+    repository = ResticRepository(metadata=ObjectMeta(name="shop", creation_timestamp=START))
+    registry.register(RepositoryCollector(FakeLister([repository]), clock=clock))
     return {sample.name: set(sample.labels) for family in registry.collect() for sample in family.samples}
 
 
