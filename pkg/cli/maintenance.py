@@ -28,6 +28,7 @@ from pkg.manager.logs import configure_logs
 from pkg.manager.shutdown import install_signals
 from pkg.objectstore.cloud import open_restic_store
 from pkg.objectstore.preflight import preflight
+from pkg.objectstore.region import Regions
 from pkg.restic.errors import ResticError
 from pkg.restic.preflight import check_version
 from pkg.restic.runner import Runner
@@ -95,6 +96,7 @@ def run_maintenance(
         environ=settings.environ,
         preflight=_preflight,
         part=part,
+        regions=Regions(),
     )
     return work.run(verbs, stop)
 

@@ -34,6 +34,7 @@ from pkg.manager.errors import ManagerError
 from pkg.manager.logs import configure_logs
 from pkg.manager.manager import Manager
 from pkg.manager.shutdown import install_signals
+from pkg.objectstore.region import Regions
 from pkg.restic.bandwidth import LimitedRunner
 from pkg.restic.errors import ResticError
 from pkg.restic.preflight import check_version, keeps_labels
@@ -126,7 +127,7 @@ def _wire(
         runner=runner,
         pods=pods.lister,
         repositories=repositories.lister,
-        config=ConfigReconciler(configs.lister, settings.environ, namespace),
+        config=ConfigReconciler(configs.lister, settings.environ, namespace, regions=Regions()),
         pod_name=settings.pod_name,
         keep_labels=keep_labels,
     )

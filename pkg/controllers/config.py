@@ -6,6 +6,7 @@ changed, so a backup never begins on settings older than those; one that runs ke
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from pkg.manager.reconciler import Result, done
 from pkg.objectstore.credentials import CloudCredentials, credentials_stamp, load_credentials
 from pkg.objectstore.errors import LocationInvalidError, StoreError
 from pkg.objectstore.location import StorageLocation, storage_location
+from pkg.objectstore.region import Regions
 from pkg.workqueue.key import Key
 
 DEFAULT_SYNC_PERIOD_SECONDS = 3600.0
@@ -124,10 +126,17 @@ def _seconds(name: str, text: str) -> float:
 
 
 class ConfigReconciler:
-    """Keeps the settings; says in the log when they change."""
+    """Keeps the settings; says in the log when they change.
 
-    def __init__(self, lister: Lister[Config], environ: Mapping[str, str], namespace: str) -> None:
+    Args:
+        regions: Finds the regions of Amazon's buckets, which the Config need not name; None where nobody is asked.
+    """
+
+    def __init__(
+        self, lister: Lister[Config], environ: Mapping[str, str], namespace: str, *, regions: Regions | None = None
+    ) -> None:
         self._lister = lister
+        self._regions = regions
         self._environ = environ
         self._namespace = namespace
         self._lock = threading.Lock()
@@ -158,8 +167,17 @@ class ConfigReconciler:
         named = (config.metadata.uid, config.metadata.resource_version) if config is not None else None
         version = (named, credentials_stamp(self._environ))
         with self._lock:
-            if self._settings is not None and version == self._of:
-                return self._settings
-            settings = settings_from(config, self._environ, self._namespace)
-            self._settings, self._of = settings, version
-            return settings
+            known = self._settings if version == self._of else None
+        if known is not None and not (self._regions and self._regions.is_due(known.location)):
+            return known
+        settings = with_regions(settings_from(config, self._environ, self._namespace), self._regions)
+        with self._lock:
+            # What is equal stays the same object, for stores are kept by it.
+            if self._settings is None or version != self._of or settings.location != self._settings.location:
+                self._settings, self._of = settings, version
+            return self._settings
+
+
+def with_regions(settings: Settings, regions: Regions | None) -> Settings:
+    """The settings with the regions of Amazon's buckets; asks S3 where they are not known yet."""
+    return dataclasses.replace(settings, location=regions(settings.location)) if regions else settings

@@ -20,7 +20,7 @@ from pkg.apis.names import CONFIG_NAME
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.agent import VolumeFailure, read_password
-from pkg.controllers.config import Settings, SettingsError, settings_from
+from pkg.controllers.config import Settings, SettingsError, settings_from, with_regions
 from pkg.controllers.lock_plan import describe
 from pkg.controllers.maintenance_plan import DELETING, RunPhase, Verb
 from pkg.controllers.maintenance_report import Report, VerbResult
@@ -34,6 +34,7 @@ from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.refs import CONFIGS, RESTIC_REPOSITORIES
 from pkg.kube.stop import StopToken
 from pkg.objectstore.errors import StoreError
+from pkg.objectstore.region import Regions
 from pkg.objectstore.storage_class import StorageTier, tier_of
 from pkg.restic.environment import ResticEnvironment, restic_environment
 from pkg.restic.errors import CancelledError, RepositoryLockedError, ResticError
@@ -74,6 +75,7 @@ class MaintenanceWork:
     environ: Mapping[str, str] = field(repr=False)
     preflight: Callable[[Settings], None]
     part: str = ""
+    regions: Regions | None = None
 
     def run(self, verbs: Sequence[Verb], stop: StopToken) -> Report:
         """Does the verbs in order; the first that fails is the last."""
@@ -153,9 +155,8 @@ class MaintenanceWork:
             raise VolumeFailure(
                 Reason.REPOSITORY_NOT_READY, f"ResticRepository {self.name} is not the one that the Job was made for"
             )
-        return repository, settings_from(
-            retry_transient(self._config, stop=stop, clock=self.clock), self.environ, self.namespace
-        )
+        config = retry_transient(self._config, stop=stop, clock=self.clock)
+        return repository, with_regions(settings_from(config, self.environ, self.namespace), self.regions)
 
     def _open(self, repository: ResticRepository, settings: Settings, stop: StopToken) -> ResticEnvironment:
         """How restic reaches the repository, after it told the id that is pinned."""

@@ -111,8 +111,8 @@ def in_place(repository: ResticRepository, location: StorageLocation) -> ResticR
     The objects would lie in one place and the volumes in another, and the backup would be lost with either.
     """
     name, found = repository.metadata.name, repository.spec.restic_identifier
-    expected = location.restic_identifier(repository.volume_namespace)
-    if found != expected:
+    if not location.is_at(found, repository.volume_namespace):
+        expected = location.restic_identifier(repository.volume_namespace)
         raise VolumeFailure(
             Reason.REPOSITORY_NOT_READY,
             f"ResticRepository {name} is at {found}, but by the Config it belongs at {expected}; to go on there, with "

@@ -14,7 +14,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from pkg.objectstore.credentials import CloudCredentials
 from pkg.objectstore.errors import BucketMissingError, CredentialsInvalidError
-from pkg.objectstore.location import StorageLocation
+from pkg.objectstore.location import StorageLocation, amazon_host
 
 if TYPE_CHECKING:  # typing-only names of obstore, absent at run time
     from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
@@ -41,7 +41,7 @@ def open_client(
     below = prefix or None
     match location.provider:
         case "aws":
-            config = _s3_config(location, credentials)
+            config = _s3_config(location, credentials, location.region_of(bucket))
             return S3Store(bucket, prefix=below, config=config, client_options=options, retry_config=retry)
         case "azure":
             azure = _azure_config(credentials)
@@ -53,10 +53,10 @@ def open_client(
             return _local(location, bucket, prefix)
 
 
-def _s3_config(location: StorageLocation, credentials: CloudCredentials) -> S3Config:
+def _s3_config(location: StorageLocation, credentials: CloudCredentials, region: str) -> S3Config:
     values = credentials.store
     config: S3Config = {
-        "region": location.region or DEFAULT_REGION,
+        "region": region or DEFAULT_REGION,
         "virtual_hosted_style_request": not location.path_style and not location.s3_url,
         "conditional_put": "etag",
         "disable_bulk_delete": True,  # not every S3 has it, and we delete a handful of known keys
@@ -70,6 +70,8 @@ def _s3_config(location: StorageLocation, credentials: CloudCredentials) -> S3Co
     else:
         # A bucket with object lock takes nothing without one. Some stores that speak S3 refuse the header.
         config["checksum_algorithm"] = "SHA256"
+        if region.startswith("cn-"):  # obstore knows one domain only; with an endpoint it wants paths
+            config["endpoint"], config["virtual_hosted_style_request"] = f"https://{amazon_host(region)}", False
     if kms_key := location.config.get("kmsKeyId"):
         config["server_side_encryption"], config["sse_kms_key_id"] = "aws:kms", kms_key
     return config

@@ -7,6 +7,7 @@ repository, so a deletion by known keys can never touch the other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from pkg.objectstore.errors import LocationInvalidError
 
 AWS, AZURE, GCP, LOCAL = "aws", "azure", "gcp", "local"
 _LONGEST_BUCKET_NAME = {AWS: 63, AZURE: 63, GCP: 222, LOCAL: 255}
+_AMAZON = re.compile(r"^s3:(?:https://)?s3(?:[.-][a-z0-9.-]+)?\.amazonaws\.com(\.cn)?/")
 _SHORTEST_BUCKET_NAME = 3  # restic retries a shorter one for 15 minutes
 
 
@@ -62,8 +64,11 @@ class StorageLocation:
     @property
     def endpoint(self) -> str:
         """What messages call the place that requests go to."""
-        amazon = f"s3.{self.region}.amazonaws.com" if self.region else "s3.amazonaws.com"
-        places = {AWS: self.s3_url or amazon, AZURE: "Azure Blob Storage", GCP: "Google Cloud Storage"}
+        places = {
+            AWS: self.s3_url or amazon_host(self.region),
+            AZURE: "Azure Blob Storage",
+            GCP: "Google Cloud Storage",
+        }
         return places.get(self.provider) or self.config.get("path", "")
 
     def restic_identifier(self, namespace: str) -> str:
@@ -80,11 +85,20 @@ class StorageLocation:
                 prefix = f"{self.config['path'].rstrip('/')}/{self.restic_location}"
         return f"{prefix.removesuffix('/')}/{namespace}"
 
+    def is_at(self, identifier: str, namespace: str) -> bool:
+        """Whether a repository's address means this place, in whatever form 0.9 or an earlier lookup wrote it."""
+        return _one_form(identifier) == _one_form(self.restic_identifier(namespace))
+
+    def region_of(self, bucket: str) -> str:
+        """The S3 region of one of the two buckets; empty when nobody knows it."""
+        return self.region if bucket == self.bucket else self.restic_region or self.region
+
     @property
     def _restic_host(self) -> str:
+        region = self.restic_region
         if self.s3_url:
             return self.s3_url
-        return f"s3-{self.restic_region}.amazonaws.com" if self.restic_region else "s3.amazonaws.com"
+        return f"s3-{region}.amazonaws.com" if region and not _is_chinese(region) else amazon_host(region)
 
     @property
     def restic_options(self) -> tuple[str, ...]:
@@ -103,6 +117,21 @@ class StorageLocation:
         """Names that no backup here may have, because something else lies there."""
         below = _below(self.prefix, self.restic_prefix) if self.restic_bucket == self.bucket else None
         return RESERVED_BACKUP_NAMES | ({below.partition("/")[0]} if below else frozenset())
+
+
+def amazon_host(region: str) -> str:
+    """Amazon's host for a region, or for any bucket; China has a domain of its own."""
+    domain = "amazonaws.com.cn" if _is_chinese(region) else "amazonaws.com"
+    return f"s3.{region}.{domain}" if region else f"s3.{domain}"
+
+
+def _is_chinese(region: str) -> bool:
+    return region.startswith("cn-")
+
+
+def _one_form(identifier: str) -> str:
+    """Amazon has several hosts for one bucket, and 0.9 kept the slash at the end of an `s3Url`."""
+    return re.sub(r"(?<!:)/{2,}", "/", _AMAZON.sub(r"s3:amazonaws.com\1/", identifier))
 
 
 def storage_location(provider: StorageProvider) -> StorageLocation:

@@ -74,7 +74,8 @@ def test_restores_are_a_table(ark: Ark, api: FakeApi) -> None:
 
 def test_a_restore_of_a_schedule_shows_the_backup_that_was_found(ark: Ark, api: FakeApi) -> None:
     spec: JsonObject = {"scheduleName": "nightly"}
-    for name, status in {"r1": {"backupName": "nightly-20260101000000"}, "r2": {}}.items():
+    found: dict[str, JsonObject] = {"r1": {"backupName": "nightly-20260101000000"}, "r2": {}}
+    for name, status in found.items():
         api.add(refs.RESTORES, {"metadata": {"name": name, "namespace": "heptio-ark"}, "spec": spec, "status": status})
     lines = ark("restore", "get")[1].splitlines()[1:]
     assert [line.split()[:2] for line in lines] == [["r1", "nightly-20260101000000"], ["r2", "<none>"]]

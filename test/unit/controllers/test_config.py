@@ -12,6 +12,8 @@ from pkg.apis.meta import ObjectMeta
 from pkg.apis.reasons import Reason
 from pkg.controllers.config import ConfigReconciler, SettingsError, settings_from
 from pkg.manager.reconciler import done
+from pkg.objectstore.region import AGAIN_SECONDS, Regions
+from pkg.testing.fakeclock import FakeClock
 from pkg.testing.fakes import FakeLister
 from pkg.workqueue.key import Key
 
@@ -134,3 +136,15 @@ def test_credentials_that_were_replaced_in_their_file_count_from_then_on(tmp_pat
     fresh.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = secret\n")
     fresh.replace(file)
     assert reconciler.settings().credentials.restic["AWS_ACCESS_KEY_ID"] == "new"
+
+
+def test_a_region_that_nobody_told_is_found_later_and_the_settings_stay_the_same_until_then() -> None:
+    clock, answers = FakeClock(), ["", "eu-west-1"]
+    lister = FakeLister([config(StorageProvider(name="aws", bucket="bucket"))])
+    regions = Regions(lambda bucket: answers.pop(0), clock=clock)
+    reconciler = ConfigReconciler(lister, {}, NAMESPACE, regions=regions)
+    first = reconciler.settings()
+    assert (first.location.region, reconciler.settings() is first, len(answers)) == ("", True, 1)
+    clock.advance(AGAIN_SECONDS)
+    assert reconciler.settings().location.region == "eu-west-1"
+    assert reconciler.settings() is reconciler.settings()

@@ -157,3 +157,23 @@ def test_a_backup_may_not_be_named_like_the_repositories(prefix: str, restic_loc
 )
 def test_restic_is_told_how_to_address_the_bucket(name: str, config: dict[str, str], options: tuple[str, ...]) -> None:
     assert storage_location(StorageProvider(name=name, bucket="good", config=config)).restic_options == options
+
+
+@pytest.mark.parametrize(
+    ("config", "identifier", "same"),
+    [
+        pytest.param({}, "s3:s3.amazonaws.com/good/restic/ns", True, id="the region-free host"),
+        pytest.param({}, "s3:s3-us-west-2.amazonaws.com/good/restic/ns", True, id="0.9's host of a region"),
+        pytest.param({}, "s3:https://s3.us-west-2.amazonaws.com/good/restic/ns", True, id="the host of today"),
+        pytest.param({}, "s3:s3.cn-north-1.amazonaws.com.cn/good/restic/ns", False, id="another cloud's"),
+        pytest.param({}, "s3:s3-us-west-2.amazonaws.com/other/restic/ns", False, id="another bucket"),
+        pytest.param({}, "s3:s3-us-west-2.amazonaws.com/good/restic/ns-2", False, id="another namespace"),
+        pytest.param({"s3Url": "http://minio:9000/"}, "s3:http://minio:9000//good/restic/ns", True, id="0.9's slashes"),
+        pytest.param({"s3Url": "http://minio:9000"}, "s3:http://minio:9001/good/restic/ns", False, id="another store"),
+    ],
+)
+def test_a_repository_is_recognised_by_its_place_and_not_by_the_form_of_its_address(
+    config: dict[str, str], identifier: str, same: bool
+) -> None:
+    location = storage_location(StorageProvider(name="aws", bucket="good", config=config))
+    assert location.is_at(identifier, "ns") is same
