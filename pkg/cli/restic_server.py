@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,15 +15,19 @@ from pkg.apis.ark import Config
 from pkg.apis.core import Pod
 from pkg.apis.names import NODE_LABEL
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
+from pkg.cli.cache_option import cache_option
 from pkg.cli.limit_options import agent_limit_options
 from pkg.cli.process import ProcessSettings, daemon_options, process_settings
 from pkg.controllers.agent import Agent
+from pkg.controllers.agent_bounds import AgentBounds
 from pkg.controllers.agent_limits_wiring import AgentSlots, add_agent_limits
 from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.limits import NodeLimits
 from pkg.controllers.pod_volume_backup import BackupKind
 from pkg.controllers.pod_volume_restore import RestoreKind
+from pkg.controllers.solitude import Solitude
 from pkg.controllers.volume_wiring import VolumeWiring
+from pkg.informers.informer import SharedInformer
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK
 from pkg.kube.errors import KubeError
@@ -36,6 +41,7 @@ from pkg.manager.manager import Manager
 from pkg.manager.shutdown import install_signals
 from pkg.objectstore.region import Regions
 from pkg.restic.bandwidth import LimitedRunner
+from pkg.restic.cache import DEFAULT_LIMIT_BYTES
 from pkg.restic.errors import ResticError
 from pkg.restic.preflight import check_version, keeps_labels
 from pkg.restic.runner import ResticRunner, Runner
@@ -50,8 +56,15 @@ log = structlog.get_logger()
 @click.command("server")
 @daemon_options
 @agent_limit_options
+@cache_option
 def command(
-    log_level: str, log_format: str, metrics_address: str, kubeconfig: str, namespace: str, limits: NodeLimits
+    log_level: str,
+    log_format: str,
+    metrics_address: str,
+    kubeconfig: str,
+    namespace: str,
+    limits: NodeLimits,
+    cache_bytes: int,
 ) -> None:
     """Run the agent of this node: back up and restore the volumes of its pods."""
     configure_logs(log_level, log_format)
@@ -62,13 +75,19 @@ def command(
     install_signals(stop)
     try:
         settings = process_settings(namespace, os.environ)
-        sys.exit(run_agent(settings, node, metrics_address, kubeconfig, stop, limits))
+        sys.exit(run_agent(settings, node, metrics_address, kubeconfig, stop, limits, cache_bytes))
     except (KubeError, ManagerError, ResticError) as error:
         raise click.ClickException(str(error)) from error
 
 
 def run_agent(
-    settings: ProcessSettings, node: str, metrics_address: str, kubeconfig: str, stop: StopToken, flags: NodeLimits
+    settings: ProcessSettings,
+    node: str,
+    metrics_address: str,
+    kubeconfig: str,
+    stop: StopToken,
+    flags: NodeLimits,
+    cache_bytes: int = DEFAULT_LIMIT_BYTES,
 ) -> int:
     """Wires the agent and runs it; returns the exit code."""
     gc_policy.apply()
@@ -85,14 +104,18 @@ def run_agent(
         clock=REAL_CLOCK,
         component="ark-agent",
     )
-    limits, slots = add_agent_limits(manager, flags, registry, namespace=settings.namespace, node=node)
+    bounds = AgentBounds(manager, registry, runner, settings.scratch_dir, cache_bytes=cache_bytes)
+    ceiling = bounds.ceiling(own_pod(manager, settings, node))
+    limits, slots = add_agent_limits(manager, flags, registry, namespace=settings.namespace, node=node, ceiling=ceiling)
+    bounds.slots = lambda: limits.current().backup_slots
     _wire(
         manager,
         client,
         settings,
         node,
-        LimitedRunner(runner, limits.bandwidth),
+        bounds.runner(LimitedRunner(runner, limits.bandwidth)),
         slots,
+        solitude=bounds.solitude,
         keep_labels=keeps_labels(version),
     )
     manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
@@ -107,13 +130,14 @@ def _wire(
     runner: ResticRunner,
     slots: AgentSlots,
     *,
+    solitude: Solitude,
     keep_labels: bool,
 ) -> None:
     factory, namespace = manager.factory, settings.namespace
     own = f"{NODE_LABEL}={label_value(node)}"
     backups = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace, label_selector=own)
     restores = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace, label_selector=own)
-    pods = factory.informer(PODS, Pod, field_selector=f"spec.nodeName={node}")
+    pods = pods_of(manager, node)
     repositories = factory.informer(RESTIC_REPOSITORIES, ResticRepository, namespace=namespace)
     configs = factory.informer(CONFIGS, Config, namespace=namespace)
     agent = Agent(
@@ -130,11 +154,23 @@ def _wire(
         config=ConfigReconciler(configs.lister, settings.environ, namespace, regions=Regions()),
         pod_name=settings.pod_name,
         keep_labels=keep_labels,
+        solitude=solitude,
     )
     wiring = VolumeWiring(manager, agent, pods)
     wiring.add("pod-volume-backup", BackupKind(agent), backups, slots=slots.backups)
     wiring.add("pod-volume-restore", RestoreKind(agent), restores, slots=slots.restores)
     manager.health.add_ready_check("pods-directory", lambda: _readable(agent.pods_dir))
+
+
+def pods_of(manager: Manager, node: str) -> SharedInformer[Pod]:
+    """The pods of this node, this agent's own among them."""
+    return manager.factory.informer(PODS, Pod, field_selector=f"spec.nodeName={node}")
+
+
+def own_pod(manager: Manager, settings: ProcessSettings, node: str) -> Callable[[], Pod | None]:
+    """Finds this agent's own pod in the cache."""
+    pods = pods_of(manager, node).lister
+    return lambda: pods.get(settings.namespace, settings.pod_name)
 
 
 def _readable(directory: Path) -> str | None:
