@@ -69,6 +69,11 @@ def target(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def repository_password() -> Password:
+    return PASSWORD
+
+
+@pytest.fixture(scope="session")
 def repository_of_the_real_restic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once and copied, because making one costs 3 s."""
     directory = tmp_path_factory.mktemp("restic")

@@ -132,4 +132,5 @@ def test_a_full_target_fails_the_restore_whatever_the_summary_says(
     made = backup_volume(restic, BackupRequest(directory=str(volume), tags={}), real, StopToken())
     with pytest.raises(ResticFailedError) as caught:
         restore_volume(restic, RestoreRequest(snapshot_id=made.snapshot_id, target=str(small_disk)), real, StopToken())
-    assert caught.value.reason is Reason.TARGET_UNUSABLE
+    assert caught.value.reason is Reason.TARGET_FULL
+    assert "/big: write" in caught.value.message
