@@ -1,19 +1,23 @@
 """Whether a node has an agent that can take a volume (operators.md 13), decided from what is seen.
 
-A node that the DaemonSet excludes gets the answer at once, with the taint or label that excludes it. An agent that
-is coming is waited for, up to five minutes.
+A node that the DaemonSet excludes gets the answer at once, with the taint or label that excludes it, and so does one
+that was removed or taken out of service. An agent that is coming is waited for, and so is a node that is not Ready,
+as it is while it restarts: up to five minutes, counted for a node from when Kubernetes saw it go.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pkg.apis.core import DaemonSet, Node, Pod, PodSpec, Taint, Toleration
+from pkg.apis.core import DaemonSet, Node, NodeCondition, Pod, PodSpec, Taint, Toleration
 from pkg.apis.names import RESTIC_DAEMONSET
 from pkg.apis.reasons import Reason
 
 AGENT_WAIT_SECONDS = 300.0
+NODE_WAIT_SECONDS = 300.0  # then Kubernetes evicts its pods, too
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"  # set by who knows that the machine is off
 _KEEPS_OUT = ("NoSchedule", "NoExecute")
 # The DaemonSet controller adds tolerations for these itself.
 _TOLERATED_BY_ALL_DAEMONS = frozenset(
@@ -45,7 +49,13 @@ class AgentVerdict:
 
 
 def verdict(
-    node_name: str, *, node: Node | None, daemon_set: DaemonSet | None, agent_pods: Sequence[Pod], waited_seconds: float
+    node_name: str,
+    *,
+    node: Node | None,
+    daemon_set: DaemonSet | None,
+    agent_pods: Sequence[Pod],
+    waited_seconds: float,
+    now: datetime.datetime,
 ) -> AgentVerdict:
     """Judges one node.
 
@@ -55,9 +65,12 @@ def verdict(
         daemon_set: The agents' DaemonSet; None when it does not exist.
         agent_pods: All agent pods of the cluster.
         waited_seconds: How long this node was waited for already.
+        now: The time, to compare with when the node went away.
     """
     if node is None:
         return AgentVerdict(reason=Reason.NODE_GONE, message=f"node {node_name} does not exist any more")
+    if any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints or ()):
+        return AgentVerdict(reason=Reason.NODE_GONE, message=f"node {node_name} is out of service (taint)")
     if any(_is_ready_on(pod, node_name) for pod in agent_pods):
         return AgentVerdict(ready=True)
     if daemon_set is None:
@@ -67,12 +80,32 @@ def verdict(
     exclusion = excluded_by(node, daemon_set.spec.template.spec)
     if exclusion:
         return AgentVerdict(reason=Reason.NO_AGENT, message=f"no agent on node {node_name}: {exclusion}")
+    not_ready = _not_ready(node)
+    if not_ready is not None:
+        return _of_absent_node(node_name, not_ready, waited_seconds, now)
     if waited_seconds >= AGENT_WAIT_SECONDS:
         return AgentVerdict(
             reason=Reason.NO_AGENT,
             message=f"no agent became ready on node {node_name} within {AGENT_WAIT_SECONDS / 60:.0f} minutes",
         )
     return AgentVerdict(message=f"waiting for the agent of node {node_name}")
+
+
+def _not_ready(node: Node) -> NodeCondition | None:
+    found = (condition for condition in node.status.conditions or () if condition.type == "Ready")
+    return next((condition for condition in found if condition.status != "True"), None)
+
+
+def _of_absent_node(
+    node_name: str, condition: NodeCondition, waited_seconds: float, now: datetime.datetime
+) -> AgentVerdict:
+    since = condition.last_transition_time
+    seconds = (now - since).total_seconds() if since is not None else waited_seconds
+    why = f"{condition.reason}: {condition.message}".strip(": ") or "no reason given"
+    if seconds >= NODE_WAIT_SECONDS:
+        minutes = f"{seconds / 60:.0f} minutes"
+        return AgentVerdict(reason=Reason.NODE_GONE, message=f"node {node_name} is not Ready for {minutes} ({why})")
+    return AgentVerdict(message=f"waiting for node {node_name}, which is not Ready ({why})")
 
 
 def excluded_by(node: Node, template: PodSpec) -> str:

@@ -11,8 +11,8 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 
 from pkg.apis.ark import Backup, Config, DownloadRequest, Restore
-from pkg.apis.core import DaemonSet, Node, Pod
-from pkg.apis.names import AGENT_POD_LABEL, CONFIG_NAME, RESTIC_DAEMONSET, RESTORE_UID_LABEL
+from pkg.apis.core import Pod
+from pkg.apis.names import CONFIG_NAME, RESTORE_UID_LABEL
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
 from pkg.backup.hook_runner import Execute
 from pkg.backup.job import VolumeCapturer
@@ -31,7 +31,7 @@ from pkg.controllers.location import LocationFinding, LocationReconciler
 from pkg.controllers.location_record import RecordInCluster
 from pkg.controllers.maintenance_wiring import MaintenanceSurroundings, MaintenanceWiring
 from pkg.controllers.metrics import ServerMetrics
-from pkg.controllers.nodes import NodeAgents
+from pkg.controllers.node_wiring import NodeWiring
 from pkg.controllers.orphans_wiring import OrphanParts, add_orphans
 from pkg.controllers.recovery_kit_wiring import add_recovery_kit
 from pkg.controllers.repositories import Repositories
@@ -49,9 +49,7 @@ from pkg.kube.clock import Clock
 from pkg.kube.refs import (
     BACKUPS,
     CONFIGS,
-    DAEMON_SETS,
     DOWNLOAD_REQUESTS,
-    NODES,
     POD_VOLUME_BACKUPS,
     POD_VOLUME_RESTORES,
     PODS,
@@ -118,7 +116,7 @@ class ServerWiring:
         self._fillings = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace)
         self._repositories = factory.informer(RESTIC_REPOSITORIES, ResticRepository, namespace=namespace)
         self._restores = factory.informer(RESTORES, Restore, namespace=namespace)
-        self._agents = self._node_agents()
+        self._nodes = NodeWiring(manager, client, namespace, self._changes, given.clock)
         for informer in (self._captures, self._fillings, self._repositories):
             informer.add_handler(self._changes)
         configs = factory.informer(CONFIGS, Config, namespace=namespace)
@@ -144,6 +142,7 @@ class ServerWiring:
     def add_all(self) -> None:
         """Adds every controller."""
         self._maintenance.add()
+        self._nodes.add_stranded()
         self._add_location()
         repositories = self._add_repositories()
         self._add_backups(repositories)
@@ -154,24 +153,6 @@ class ServerWiring:
         self._add_schedules()
         self._add_orphans()
         self._add_gone_holders()
-
-    def _node_agents(self) -> NodeAgents:
-        factory, namespace = self._manager.factory, self._given.namespace
-        label, value = AGENT_POD_LABEL
-        nodes = factory.informer(NODES, Node)
-        daemon_sets = factory.informer(
-            DAEMON_SETS, DaemonSet, namespace=namespace, field_selector=f"metadata.name={RESTIC_DAEMONSET}"
-        )
-        agent_pods = factory.informer(PODS, Pod, namespace=namespace, label_selector=f"{label}={value}")
-        for informer in (nodes, daemon_sets, agent_pods):
-            informer.add_handler(self._changes)
-        return NodeAgents(
-            namespace,
-            nodes=nodes.lister,
-            daemon_sets=daemon_sets.lister,
-            agent_pods=agent_pods.lister,
-            clock=self._given.clock,
-        )
 
     def _operations(self, name: str, late: _Late) -> Operations[R]:
         operations: Operations[R] = Operations(name, clock=self._given.clock, on_finished=late.enqueue)
@@ -228,7 +209,7 @@ class ServerWiring:
                 backup,
                 self._client,
                 self._captures.lister,
-                agents=self._agents,
+                agents=self._nodes.agents,
                 changes=self._changes,
                 clock=given.clock,
                 gate=self._maintenance.gate,
@@ -290,7 +271,7 @@ class ServerWiring:
                 self._client,
                 self._fillings.lister,
                 pods=pods,
-                agents=self._agents,
+                agents=self._nodes.agents,
                 changes=self._changes,
                 no_lock=settings.restore_only,
                 timeout=volume_timeout(restore.metadata, settings.pod_volume_timeout_seconds),

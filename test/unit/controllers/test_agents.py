@@ -1,12 +1,16 @@
 """Whether a node has an agent that can take work."""
 
+import datetime
+
 import pytest
 
 from pkg.apis.core import (
     DaemonSet,
     DaemonSetSpec,
     Node,
+    NodeCondition,
     NodeSpec,
+    NodeStatus,
     Pod,
     PodCondition,
     PodSpec,
@@ -17,8 +21,9 @@ from pkg.apis.core import (
 )
 from pkg.apis.meta import ObjectMeta
 from pkg.apis.reasons import Reason
-from pkg.controllers.agents import AGENT_WAIT_SECONDS, AgentVerdict, verdict
+from pkg.controllers.agents import AGENT_WAIT_SECONDS, NODE_WAIT_SECONDS, OUT_OF_SERVICE, AgentVerdict, verdict
 
+NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 GPU = Taint(key="gpu", value="yes", effect="NoSchedule")
 
 
@@ -40,7 +45,19 @@ def agent(node_name: str = "n1", ready: str = "True") -> Pod:
 
 
 def judge(*, of: Node | None, by: DaemonSet | None, pods: tuple[Pod, ...] = (), waited: float = 0.0) -> AgentVerdict:
-    return verdict("n1", node=of, daemon_set=by, agent_pods=pods, waited_seconds=waited)
+    return verdict("n1", node=of, daemon_set=by, agent_pods=pods, waited_seconds=waited, now=NOW)
+
+
+def not_ready(seconds: float, status: str = "Unknown") -> Node:
+    """A node whose kubelet has not been heard of for so long."""
+    condition = NodeCondition(
+        type="Ready",
+        status=status,
+        reason="NodeStatusUnknown",
+        message="Kubelet stopped posting node status.",
+        last_transition_time=NOW - datetime.timedelta(seconds=seconds),
+    )
+    return Node(metadata=ObjectMeta(name="n1"), status=NodeStatus(conditions=(condition,)))
 
 
 def test_a_ready_agent_takes_work() -> None:
@@ -62,10 +79,36 @@ def test_an_agent_that_is_coming_is_waited_for(pods: tuple[Pod, ...], why: str) 
     assert "n1" in found.message
 
 
+def test_a_node_that_may_be_restarting_is_waited_for() -> None:
+    found = judge(of=not_ready(NODE_WAIT_SECONDS - 1), by=daemon_set(), waited=AGENT_WAIT_SECONDS)
+    assert (found.ready, found.reason) == (False, None)
+    assert "n1, which is not Ready (NodeStatusUnknown" in found.message
+
+
+def test_a_node_that_came_back_is_a_node() -> None:
+    assert judge(of=not_ready(NODE_WAIT_SECONDS, status="True"), by=daemon_set(), pods=(agent(),)).ready
+
+
 @pytest.mark.parametrize(
     ("of", "by", "waited", "reason", "text"),
     [
         pytest.param(None, daemon_set(), 0.0, Reason.NODE_GONE, "n1", id="a node that is gone"),
+        pytest.param(
+            node(Taint(key=OUT_OF_SERVICE, value="nodeshutdown", effect="NoExecute")),
+            daemon_set(),
+            0.0,
+            Reason.NODE_GONE,
+            "n1 is out of service",
+            id="a node that somebody said is off",
+        ),
+        pytest.param(
+            not_ready(NODE_WAIT_SECONDS),
+            daemon_set(),
+            0.0,
+            Reason.NODE_GONE,
+            "n1 is not Ready for 5 minutes (NodeStatusUnknown: Kubelet stopped posting",
+            id="a node that has been away for five minutes, however short this backup has waited",
+        ),
         pytest.param(node(), None, 0.0, Reason.NO_AGENT, "DaemonSet", id="no DaemonSet at all"),
         pytest.param(node(GPU), daemon_set(), 0.0, Reason.NO_AGENT, "gpu=yes:NoSchedule", id="the taint is named"),
         pytest.param(

@@ -13,7 +13,7 @@ from pkg.controllers.admission import PER_REPOSITORY
 from pkg.controllers.captures import CANCEL_WAIT_SECONDS, Captures
 from pkg.controllers.change_signal import ChangeSignal
 from pkg.controllers.nodes import NodeAgents
-from pkg.kube.refs import POD_VOLUME_BACKUPS
+from pkg.kube.refs import NODES, POD_VOLUME_BACKUPS
 from pkg.kube.stop import StopToken
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
@@ -58,6 +58,7 @@ class World:
             nodes=self.nodes,
             daemon_sets=FakeLister([DaemonSet(metadata=ObjectMeta(name="restic", namespace=NAMESPACE))]),
             agent_pods=FakeLister([agent_pod("n1")]),
+            look=lambda name: self.api.client.get(NODES, "", name, Node),
             clock=self.clock,
         )
         self.use(self.changes)

@@ -7,6 +7,7 @@ from pkg.apis.meta import ObjectMeta
 from pkg.apis.reasons import Reason
 from pkg.controllers.agents import AGENT_WAIT_SECONDS
 from pkg.controllers.nodes import NodeAgents
+from pkg.kube.errors import KubeError, NotFoundError, TransportError
 from pkg.testing.fakeclock import FakeClock
 from pkg.testing.fakes import FakeLister
 
@@ -18,6 +19,9 @@ class World:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
+        self.living: dict[str, Node] = {}
+        self.api_trouble: KubeError | None = None
+        self.looks = 0
         self.nodes = FakeLister([Node(metadata=ObjectMeta(name=name)) for name in ("n1", "n2")])
         self.pods: FakeLister[Pod] = FakeLister()
         daemon_set = DaemonSet(metadata=ObjectMeta(name="restic", namespace=NAMESPACE))
@@ -26,8 +30,18 @@ class World:
             nodes=self.nodes,
             daemon_sets=FakeLister([daemon_set]),
             agent_pods=self.pods,
+            look=self.look,
             clock=self.clock,
         )
+
+    def look(self, name: str) -> Node:
+        """What the API says, where caches may lag behind it."""
+        self.looks += 1
+        if self.api_trouble is not None:
+            raise self.api_trouble
+        if name not in self.living:
+            raise NotFoundError(f"node {name} not found")
+        return self.living[name]
 
     def agent(self, node: str) -> None:
         condition = PodCondition(type="Ready", status="True")
@@ -75,3 +89,31 @@ def test_a_node_that_is_gone_is_said_at_once() -> None:
     world = World()
     world.nodes.remove("", "n1")
     assert world.ask("n1") is Reason.NODE_GONE
+
+
+def test_a_node_that_only_a_lagging_cache_lost_is_waited_for() -> None:
+    world = World()
+    world.nodes.remove("", "n1")
+    world.living["n1"] = Node(metadata=ObjectMeta(name="n1"))
+    assert world.ask("n1") is None
+
+
+def test_while_the_api_does_not_answer_no_node_is_gone() -> None:
+    world = World()
+    world.nodes.remove("", "n1")
+    world.api_trouble = TransportError("refused")
+    assert world.ask("n1", for_seconds=3600) is None
+    assert "refused" in world.agents.verdict("n1").message
+    world.api_trouble = None
+    assert world.ask("n1") is Reason.NODE_GONE
+
+
+def test_the_volumes_of_a_node_ask_the_api_once_in_a_while() -> None:
+    world = World()
+    world.nodes.remove("", "n1")
+    for _ in range(100):
+        world.agents.verdict("n1")
+    assert world.looks == 1
+    world.clock.advance(60)
+    world.agents.verdict("n1")
+    assert world.looks == 2
