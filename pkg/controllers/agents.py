@@ -67,10 +67,9 @@ def verdict(
         waited_seconds: How long this node was waited for already.
         now: The time, to compare with when the node went away.
     """
-    if node is None:
-        return AgentVerdict(reason=Reason.NODE_GONE, message=f"node {node_name} does not exist any more")
-    if any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints or ()):
-        return AgentVerdict(reason=Reason.NODE_GONE, message=f"node {node_name} is out of service (taint)")
+    if node is None or _is_out_of_service(node):
+        why = "does not exist any more" if node is None else f"is out of service (taint {OUT_OF_SERVICE})"
+        return AgentVerdict(reason=Reason.NODE_GONE, message=f"node {node_name} {why}")
     if any(_is_ready_on(pod, node_name) for pod in agent_pods):
         return AgentVerdict(ready=True)
     if daemon_set is None:
@@ -89,6 +88,10 @@ def verdict(
             message=f"no agent became ready on node {node_name} within {AGENT_WAIT_SECONDS / 60:.0f} minutes",
         )
     return AgentVerdict(message=f"waiting for the agent of node {node_name}")
+
+
+def _is_out_of_service(node: Node) -> bool:
+    return any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints or ())
 
 
 def _not_ready(node: Node) -> NodeCondition | None:
