@@ -89,6 +89,7 @@ delete_group = _verb_first("delete")
 backup_group = _of_kind(
     "backup",
     logs=Lazy("pkg.cli.backup:logs", "Show the log of a backup"),
+    cancel=Lazy("pkg.cli.cancel:backup", "End a running backup"),
     download=Lazy("pkg.cli.backup_download:command", "Download the objects of a backup"),
     pin=Lazy("pkg.cli.pin:pin", "Keep a backup whatever its age"),
     unpin=Lazy("pkg.cli.pin:unpin", "Let a pinned backup be deleted again"),
@@ -97,7 +98,11 @@ backup_group = _of_kind(
         "acknowledge-shrink": Lazy("pkg.cli.pin:acknowledge_shrink", "Say that a volume is meant to have shrunk"),
     },
 )
-restore_group = _of_kind("restore", logs=Lazy("pkg.cli.restore:logs", "Show the log of a restore"))
+restore_group = _of_kind(
+    "restore",
+    logs=Lazy("pkg.cli.restore:logs", "Show the log of a restore"),
+    cancel=Lazy("pkg.cli.cancel:restore", "End a running restore"),
+)
 schedule_group = _of_kind(
     "schedule",
     pause=Lazy("pkg.cli.schedule_change:pause", "Make no backups for a while"),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pkg.apis.names import DEFAULT_NAMESPACE
 from pkg.cli import client_file
@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from pkg.kube.transport import KubeTransport
 
 NAMESPACE_VARIABLE = "HEPTIO_ARK_NAMESPACE"
+LONGEST_COMMAND_SECONDS = 3600.0
+CONTAINER = "ark"  # of the server's and the agents' pods
+
+
+class Execute(Protocol):
+    """Runs commands in pods of Ark's namespace."""
+
+    def __call__(self, pod: str, command: Sequence[str], on_output: Callable[[int, bytes], None]) -> int:
+        """Hands over what the command prints on channel 1 or 2 as it comes; returns its exit code."""
+        ...
+
+
+def _cannot_execute(pod: str, command: Sequence[str], on_output: Callable[[int, bytes], None]) -> int:
+    raise NotImplementedError(f"this connection runs nothing in pod {pod}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +47,13 @@ class Connection:
 
     Attributes:
         forward: Gives a local (host, port) for a pod's port while its context lasts.
+        execute: Runs a command in a pod.
     """
 
     client: Client
     namespace: str
     forward: Callable[[str, int], AbstractContextManager[tuple[str, int]]]
+    execute: Execute = _cannot_execute
     clock: Clock = REAL_CLOCK
 
 
@@ -56,7 +72,13 @@ def connect(*, kubeconfig: str = "", kubecontext: str = "", namespace: str = "")
 
         return port_forward(full(), ark_namespace, pod, port)
 
-    return Connection(client=Client(PatientTransport(quick or full())), namespace=ark_namespace, forward=forward)
+    def execute(pod: str, command: Sequence[str], on_output: Callable[[int, bytes], None]) -> int:
+        from pkg.kube.exec import stream_from_pod  # as above
+
+        return stream_from_pod(full(), ark_namespace, pod, CONTAINER, command, LONGEST_COMMAND_SECONDS, on_output)
+
+    client = Client(PatientTransport(quick or full()))
+    return Connection(client=client, namespace=ark_namespace, forward=forward, execute=execute)
 
 
 def _full_transport(kubeconfig: str, kubecontext: str) -> KubeTransport:

@@ -28,6 +28,8 @@ repository_group = cluster_options(
         {
             "get": Lazy("pkg.cli.restic:get", "List restic repositories"),
             "describe": Lazy("pkg.cli.describe_repository:command", "Describe restic repositories"),
+            "locks": Lazy("pkg.cli.repo_locks:locks", "Show who holds locks in a repository"),
+            "unlock": Lazy("pkg.cli.repo_locks:unlock", "Remove one lock that a dead process left"),
             "maintain": Lazy("pkg.cli.maintain:command", "Forget, prune, check or verify a repository now"),
         },
         help_text="Work with restic repositories.",
@@ -39,6 +41,8 @@ command = cluster_options(
         {
             "repo": Lazy("pkg.cli.restic:repository_group", "Work with restic repositories"),
             "orphans": Lazy("pkg.cli.orphans:command", "Show snapshots and files that no backup names"),
+            "exec": Lazy("pkg.cli.restic_exec:command", "Run a read-only restic command on a repository"),
+            "inside": Lazy("pkg.cli.restic_inside:command"),
             "server": Lazy("pkg.cli.restic_server:command", "Run the node agent"),
             "maintenance": Lazy("pkg.cli.maintenance:command", "Work on one repository; the server's Jobs run this"),
         },

@@ -8,17 +8,17 @@ listing that showed no lock of its host.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
-from pkg.apis.core import Node
-from pkg.apis.holders import HolderPod, LockHolder
+from pkg.apis.holders import HolderPod
 from pkg.apis.meta import Json
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.agent import VolumeFailure
 from pkg.controllers.config import SettingsError
-from pkg.controllers.lock_plan import GONE_SECONDS, PodSighting, dead_before, has_ended, judge
+from pkg.controllers.holder_pods import HolderPods
+from pkg.controllers.lock_plan import GONE_SECONDS, PodSighting, has_ended, judge
 from pkg.controllers.lock_sweep import LockSweep
 from pkg.controllers.repositories import in_place
 from pkg.controllers.repository_access import RepositoryAccess
@@ -26,9 +26,8 @@ from pkg.controllers.status import patch_status
 from pkg.controllers.stores import StoreFailure, Stores
 from pkg.informers.lister import Lister
 from pkg.kube.client import Client
-from pkg.kube.clock import Clock
-from pkg.kube.errors import KubeError, NotFoundError
-from pkg.kube.refs import NODES, PODS, RESTIC_REPOSITORIES
+from pkg.kube.errors import KubeError
+from pkg.kube.refs import RESTIC_REPOSITORIES
 from pkg.kube.stop import StopToken
 from pkg.manager.operations import Crashed, Operations, Running, Succeeded
 from pkg.manager.reconciler import Result, again_in, done
@@ -58,12 +57,10 @@ class HolderFinding:
 class HolderCleaner:
     """Removes the locks of dead holders of one repository after the other; blocks."""
 
-    client: Client
-    clock: Clock
+    pods: HolderPods
     stores: Stores
     runner: ResticRunner
     access: RepositoryAccess
-    _gone_since: dict[str, float] = field(default_factory=dict, init=False)
 
     def clean(self, repository: ResticRepository, stop: StopToken) -> HolderFinding:
         """Looks at every holder, and removes the locks of those that are dead.
@@ -77,9 +74,8 @@ class HolderCleaner:
             VolumeFailure: the repository is not where the settings say.
         """
         holders = repository.status.holders or {}
-        namespace = repository.metadata.namespace
-        seen = {uid: self._sighting(namespace, uid, holder) for uid, holder in holders.items()}
-        limits = {uid: dead_before(sighting, self.clock.now()) for uid, sighting in seen.items()}
+        seen = self.pods.see(repository)
+        limits = self.pods.limits(seen)
 
         def why_dead(lock: LockContent) -> str:
             return judge(lock, holders, limits).why_dead
@@ -96,26 +92,6 @@ class HolderCleaner:
         swept = sweep.run(stop)
         ended = [uid for uid, one in seen.items() if _is_final(one)]
         return HolderFinding(finished=tuple(uid for uid in ended if not swept.holds(holders[uid].host)))
-
-    def _sighting(self, namespace: str, uid: str, holder: LockHolder) -> PodSighting:
-        try:
-            pod = self.client.get(PODS, namespace, holder.pod, HolderPod)
-        except NotFoundError:
-            pod = None
-        if pod is not None and pod.metadata.uid == uid:
-            self._gone_since.pop(uid, None)
-            return PodSighting(pod=pod)
-        since = self._gone_since.setdefault(uid, self.clock.monotonic())
-        return PodSighting(gone_seconds=self.clock.monotonic() - since, node_ready=self._is_ready(holder.node))
-
-    def _is_ready(self, node: str) -> bool:
-        if not node:
-            return False
-        try:
-            found = self.client.get(NODES, "", node, Node)
-        except NotFoundError:
-            return False
-        return any(one.type == "Ready" and one.status == "True" for one in found.status.conditions or ())
 
 
 class HolderReconciler:
@@ -176,6 +152,8 @@ class HolderReconciler:
         gone: Mapping[str, Json] = {uid: None for uid in finding.finished if uid in known}
         if gone:
             patch_status(self._client, RESTIC_REPOSITORIES, repository, {"holders": dict(gone)})
+            for uid in gone:
+                self._cleaner.pods.forget(uid)
             log.info("Dead holders of locks taken off", key=repository.metadata.key, pods=len(gone))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pkg.apis.holders import HolderPod
 from pkg.apis.volumes import ResticRepository
 from pkg.controllers.gone_holders import HolderCleaner, HolderFinding, HolderReconciler, repositories_of_pod
+from pkg.controllers.holder_pods import HolderPods
 from pkg.controllers.repository_access import RepositoryAccess
 from pkg.controllers.stores import Stores
 from pkg.informers.informer import SharedInformer
@@ -41,8 +42,7 @@ def add_gone_holders(manager: Manager, client: Client, given: HolderParts) -> No
 
     operations: Operations[HolderFinding | None] = Operations("dead-holders", clock=given.clock, on_finished=wake)
     cleaner = HolderCleaner(
-        client=client,
-        clock=given.clock,
+        pods=HolderPods(client=client, clock=given.clock),
         stores=given.stores,
         runner=given.runner,
         access=RepositoryAccess(client=client, namespace=given.namespace, scratch_dir=given.scratch_dir),
