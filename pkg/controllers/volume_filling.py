@@ -18,6 +18,7 @@ from pkg.apis.volumes import PodVolumeRestore, ResticRepository, VolumeProgress
 from pkg.controllers.agent import LOCK_WAIT_SECONDS, Agent, VolumeFailure
 from pkg.controllers.progress import ProgressGate
 from pkg.controllers.status import timestamp, to_json
+from pkg.kube.refs import POD_VOLUME_RESTORES
 from pkg.kube.stop import StopToken
 from pkg.restic.complaints import KEPT_PATHS, MetadataFailures
 from pkg.restic.restoration import RestoreRequest, RestoreSummary, full_snapshot_id, restore_volume
@@ -47,7 +48,9 @@ class Losses(ApiStruct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """One sentence for a status."""
-        return f"{self.count} files lack their owner, times or attributes, first {self.paths[0]}: {self.first}"
+        files = "a file" if self.count == 1 else f"{self.count} files"
+        first = f"{self.paths[0]}: {self.first}" if self.paths else self.first
+        return f"owner, times or attributes of {files} could not be set, first {first}"
 
 
 class VolumeFiller:
@@ -102,7 +105,7 @@ class VolumeFiller:
         stop: StopToken,
         on_progress: Callable[[VolumeProgress], None],
     ) -> tuple[RestoreRequest, RestoreSummary]:
-        spec, runner = obj.spec, self._agent.runner
+        spec, runner = obj.spec, self._agent.runner_for(POD_VOLUME_RESTORES, obj)
         environment = self._agent.environment(repository, spec.repo_identifier, stop)
         request = RestoreRequest(
             snapshot_id=full_snapshot_id(runner, environment, spec.snapshot_id, stop, no_lock=spec.no_lock),

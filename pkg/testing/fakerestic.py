@@ -73,6 +73,8 @@ class FakeRestic:
             self.commands.append(command)
         scripted = self.script(command, environment)
         if scripted is not None:
+            for error in scripted.item_errors:
+                on_message(error)
             return scripted
         if command.verb == "version":
             return Finished(verb="version", repository="", exit_code=0, messages=(Version(version=VERSION),))

@@ -198,7 +198,7 @@ def test_a_restore_with_its_flags(ark: Ark, api: FakeApi) -> None:
 
 def test_a_restore_with_the_flags_that_0_9_did_not_have(ark: Ark, api: FakeApi) -> None:
     flags = ["--storage-class-mappings", "gp2:fast", "--image-mappings", "old:5000/=new:5000/", "--disable-hooks"]
-    flags += ["--existing-resource-policy", "update", "--restore-last", "deployments,widgets"]
+    flags += ["--existing-resource-policy", "update", "--restore-last", "deployments,widgets", "--strict-metadata"]
     assert ark("restore", "create", "r1", "--from-schedule", "daily", *flags)[0] == 0
     found = api.get(refs.RESTORES, "heptio-ark", "r1")
     assert found is not None
@@ -210,6 +210,7 @@ def test_a_restore_with_the_flags_that_0_9_did_not_have(ark: Ark, api: FakeApi) 
         "existingResourcePolicy": "update",
         "restoreLast": ["deployments", "widgets"],
         "disableHooks": True,
+        "strictMetadata": True,
     }
 
 

@@ -18,17 +18,19 @@ from pkg.apis.volumes import (
     ResticRepositorySpec,
     ResticRepositoryStatus,
     RootMetadata,
+    VolumeSize,
     VolumeSource,
 )
 from pkg.controllers.agent import Agent
 from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.pod_volume_restore import RestoreKind
+from pkg.controllers.volume_filling import VolumeFiller
 from pkg.kube.refs import POD_VOLUME_RESTORES, SECRETS
 from pkg.kube.stop import StopToken
 from pkg.restic.command import Command
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.finished import Finished
-from pkg.restic.messages import Snapshot
+from pkg.restic.messages import ErrorDetail, ExitError, ItemError, Snapshot, Summary
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
 from pkg.testing.fakerestic import FakeRepository, FakeRestic, FakeSnapshot
@@ -77,7 +79,8 @@ class World:
             repositories=FakeLister([repository]),
             config=ConfigReconciler(FakeLister([config]), {}, NAMESPACE),
         )
-        self.kind = RestoreKind(agent)
+        self.silent_loss = ""
+        self.kind = RestoreKind(agent, VolumeFiller(agent, lambda directory: self.silent_loss))
 
     def run(
         self,
@@ -88,6 +91,8 @@ class World:
         marker_only: bool = False,
         no_lock: bool = False,
         source: str = DIRECTORY,
+        size: VolumeSize | None = None,
+        strict: bool = False,
         stop: StopToken | None = None,
     ) -> JsonObject | None:
         volume = PodVolumeRestore(
@@ -101,6 +106,8 @@ class World:
                 repository_id=repository_id,
                 source=VolumeSource(directory=source),
                 root=root,
+                size=size,
+                strict_metadata=strict,
                 restore_uid="restore-1",
                 marker_only=marker_only,
                 no_lock=no_lock,
@@ -185,9 +192,116 @@ def test_a_snapshot_of_another_repository_is_never_looked_for(tmp_path: Path) ->
 
 
 def test_a_snapshot_of_0_9_names_no_repository_and_is_restored(tmp_path: Path) -> None:
-    status = World(tmp_path).run(repository_id="", snapshot=SNAPSHOT[:8])
+    world = World(tmp_path)
+    status = world.run(repository_id="", snapshot=SNAPSHOT[:8])
     assert status is not None
-    assert status["phase"] == "Completed"
+    assert (status["phase"], status["snapshotID"]) == ("Completed", SNAPSHOT)
+    assert world.verbs == ["snapshots", "restore"]
+    assert world.restic.commands[-1].arguments[-1] == SNAPSHOT
+
+
+@pytest.mark.parametrize("snapshot", ["latest", "", "55555555:folder", "66666666"])
+def test_what_names_no_snapshot_is_not_restored(tmp_path: Path, snapshot: str) -> None:
+    world = World(tmp_path)
+    status = world.run(snapshot=snapshot)
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", "BackupDamaged")
+    assert "restore" not in world.verbs
+
+
+def owner_refused(world: World) -> None:
+    """Lets restic end as it does when it may not set the owner of two files."""
+
+    def script(command: Command, environment: ResticEnvironment | None) -> Finished | None:
+        text = "lchown /v/f: operation not permitted"
+        return Finished(
+            verb="restore",
+            repository=PLACE,
+            exit_code=1,
+            item_errors=tuple(ItemError(error=ErrorDetail(message=text), item=f"/f{number}") for number in (1, 2)),
+            messages=(
+                Summary(total_files=2, files_restored=2, total_bytes=7, bytes_restored=7),
+                ExitError(code=1, message="Fatal: There were 2 errors"),
+            ),
+        )
+
+    world.restic.script = script
+
+
+LOST = "owner, times or attributes of 2 files could not be set, first /f1: lchown /v/f: operation not permitted"
+
+
+def test_lost_metadata_is_counted_and_the_pod_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    owner_refused(world)
+    status = world.run()
+    assert status is not None
+    assert (status["phase"], status["reason"], status["message"]) == ("Completed", "MetadataLost", LOST)
+    assert (status["metadataFailures"], status["metadataPaths"]) == (2, ["/f1", "/f2"])
+    assert world.marker("done").exists()
+
+
+def test_lost_metadata_is_a_failure_where_that_was_asked_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    owner_refused(world)
+    status = world.run(strict=True)
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", "MetadataLost")
+    assert status["message"] == f"{LOST}; restore without --strict-metadata, or to a storage class that keeps them"
+    assert not world.marker("done").exists()
+    assert world.marker("failed").exists()
+
+
+def test_an_agent_that_died_behind_the_marker_still_tells_what_was_lost(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    owner_refused(world)
+    world.run()
+    status = world.run()
+    assert status is not None
+    assert (status["phase"], status["metadataFailures"], status["message"]) == ("Completed", 2, LOST)
+    assert world.verbs == ["restore"]
+
+
+@pytest.mark.parametrize(
+    ("strict", "phase"),
+    [pytest.param(False, "Completed", id="lenient"), pytest.param(True, "Failed", id="strict")],
+)
+def test_the_root_directory_counts_as_any_other(tmp_path: Path, strict: bool, phase: str) -> None:
+    world = World(tmp_path)
+    before = read_root(world.directory)
+    attributes = {"nowhere.known": base64.b64encode(b"x").decode()}
+    root = RootMetadata(uid=before.uid, gid=before.gid, mode=0o750, mtime_ns=before.mtime_ns, xattrs=attributes)
+    status = world.run(root=root, strict=strict)
+    assert status is not None
+    assert (status["phase"], status["reason"]) == (phase, "MetadataLost")
+    expected = "owner, times or attributes of a file could not be set, first /: attribute nowhere.known: "
+    assert str(status["message"]).startswith(expected)
+
+
+def test_what_restic_would_not_tell_is_refused_before_it_starts_where_that_was_asked_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.silent_loss = "the volume's file system keeps no extended attributes"
+    assert (world.run(strict=True) or {}).get("reason") == "MetadataLost"
+    assert world.verbs == []
+    assert (world.run() or {}).get("phase") == "Completed"
+
+
+def test_a_volume_that_is_too_small_is_refused_before_restic_starts(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    status = world.run(size=VolumeSize(files=1, bytes=1 << 60, used_bytes=1 << 60))
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", "TargetFull")
+    assert f"needs {1 << 40:,}.0 MiB" in str(status["message"])
+    assert "give the claim more storage" in str(status["message"])
+    assert world.verbs == []
+
+
+def test_a_restore_of_fewer_files_than_the_backup_counted_is_a_failure(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    status = world.run(size=VolumeSize(files=2, bytes=7))
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", "RestoreIncomplete")
+    assert not world.marker("done").exists()
 
 
 def test_a_failure_is_told_to_the_pod_with_its_reason(tmp_path: Path) -> None:
