@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
+from typing import BinaryIO
 
 import structlog
 
@@ -15,6 +16,7 @@ from pkg.apis.ark import DownloadRequest, Restore
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import Reason, RequestPhase
 from pkg.controllers.config import SettingsError
+from pkg.controllers.download_events import DownloadEvents
 from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.status import patch_status, timestamp
 from pkg.controllers.stores import StoreFailure, Stores, store_reason
@@ -54,6 +56,7 @@ class DownloadRequestReconciler:
         *,
         stores: Stores,
         listener: DownloadListener,
+        events: DownloadEvents,
         server_pod: str,
         clock: Clock,
     ) -> None:
@@ -62,6 +65,7 @@ class DownloadRequestReconciler:
         self._restores = restores
         self._stores = stores
         self._listener = listener
+        self._events = events
         self._server_pod = server_pod
         self._clock = clock
 
@@ -110,7 +114,13 @@ class DownloadRequestReconciler:
             raise DownloadRefused(Reason.BACKUP_NOT_FOUND, f"there is no {target.kind} of {target.name} in the bucket")
         token = secrets.token_urlsafe(32)
         expires_at = self._clock.monotonic() + LIFETIME_SECONDS
-        self._listener.grant(request.metadata.name, token, expires_at, lambda file: store.get_to_file(key, file))
+
+        def fetch(file: BinaryIO) -> None:
+            self._events.read(request)
+            store.get_to_file(key, file)
+
+        self._events.offered(request)
+        self._listener.grant(request.metadata.name, token, expires_at, fetch)
         return {
             "downloadURL": presigned(store, key),
             "serverPod": self._server_pod,

@@ -22,6 +22,7 @@ from pkg.controllers.captures import Captures
 from pkg.controllers.change_signal import ChangeSignal
 from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.deletion_wiring import DeletionWiring
+from pkg.controllers.download_events import DownloadEvents
 from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
@@ -351,12 +352,14 @@ class ServerWiring:
         listener = DownloadListener(given.clock, given.scratch_dir)
         self._manager.add_runnable("downloads", listener.run)
         requests = self._manager.factory.informer(DOWNLOAD_REQUESTS, DownloadRequest, namespace=given.namespace)
+        backups = self._manager.factory.informer(BACKUPS, Backup, namespace=given.namespace)
         reconciler = DownloadRequestReconciler(
             self._client,
             requests.lister,
             self._restores.lister,
             stores=self._stores,
             listener=listener,
+            events=DownloadEvents(self._events, backups.lister, self._restores.lister),
             server_pod=given.pod_name,
             clock=given.clock,
         )

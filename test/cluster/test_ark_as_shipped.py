@@ -75,6 +75,8 @@ def test_a_log_is_read_through_a_port_forward_where_the_store_cannot_be_reached(
     name = f"b-{application}"
     ark(shipped, "backup", "create", name, "--include-namespaces", application, "--wait")
     assert "Volume captured" in ark(shipped, "backup", "logs", name)
+    events = ("get", "events", "-n", "heptio-ark", f"--field-selector=involvedObject.name={name},reason=FileRead")
+    assert f"BackupLog of {name} is read" in shipped.kubectl(*events, "-o", "custom-columns=:message")
 
 
 def test_a_command_runs_in_a_container_with_its_streams_and_exit_code(shipped: Cluster, application: str) -> None:

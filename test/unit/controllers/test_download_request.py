@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from pkg.apis.ark import Config, DownloadRequest, Restore, RestoreSpec, StorageProvider
-from pkg.apis.meta import JsonObject, ObjectMeta
+from pkg.apis.ark import Backup, Config, DownloadRequest, Restore, RestoreSpec, StorageProvider
+from pkg.apis.meta import JsonObject, Object, ObjectMeta
 from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.download_events import OFFERED, READ, DownloadEvents
 from pkg.controllers.download_listener import DownloadListener
 from pkg.controllers.download_request import LIFETIME_SECONDS, DownloadRequestReconciler, presigned
 from pkg.controllers.stores import Stores
@@ -49,15 +50,23 @@ class World:
             metadata=ObjectMeta(name="back", namespace=NAMESPACE), spec=RestoreSpec(backup_name="nightly")
         )
         self.listener = DownloadListener(self.clock, tmp_path)
+        self.events: list[tuple[str, str, str, str]] = []
+        restores = FakeLister([restore])
+        backup = Backup(metadata=ObjectMeta(name="nightly", namespace=NAMESPACE))
+        self.backups = FakeLister([backup])
         self.reconciler = DownloadRequestReconciler(
             self.api.client,
             self.lister,
-            FakeLister([restore]),
+            restores,
             stores=Stores(ConfigReconciler(self.configs, {}, NAMESPACE), "cluster-1"),
             listener=self.listener,
+            events=DownloadEvents(self, self.backups, restores),
             server_pod="ark-1",
             clock=self.clock,
         )
+
+    def event(self, obj: Object, reason: str, message: str) -> None:
+        self.events.append((type(obj).__name__, obj.metadata.name, reason, message))
 
     def write(self, key: str) -> None:
         path = self.bucket / key
@@ -129,6 +138,35 @@ def test_what_cannot_be_had_is_answered_with_a_reason(
     assert (status.phase, status.reason) == ("Processed", reason)
     assert text in status.message
     assert status.token == status.download_url == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "about"),
+    [
+        pytest.param("BackupContents", "nightly", ("Backup", "nightly"), id="a tarball, at its backup"),
+        pytest.param("BackupLog", "nightly", ("Backup", "nightly"), id="a log, at its backup"),
+        pytest.param("RestoreResults", "back", ("Restore", "back"), id="results, at their restore"),
+    ],
+)
+def test_each_access_to_a_file_is_an_event(world: World, kind: str, name: str, about: tuple[str, str]) -> None:
+    status = world.ask(kind, name).status
+    assert [event[:3] for event in world.events] == [(*about, OFFERED)]
+    grant = world.listener.take(KEY.name, status.token)
+    assert grant is not None
+    grant.fetch(io.BytesIO())
+    assert [event[:3] for event in world.events] == [(*about, OFFERED), (*about, READ)]
+    assert all(f"{kind} of {name}" in event[3] and "DownloadRequest request" in event[3] for event in world.events)
+
+
+def test_a_file_of_a_backup_that_the_cluster_has_not_is_an_event_of_the_request(world: World) -> None:
+    world.backups.remove(NAMESPACE, "nightly")
+    world.ask("BackupContents", "nightly")
+    assert world.events[0][:2] == ("DownloadRequest", KEY.name)
+
+
+def test_what_is_refused_is_no_access(world: World) -> None:
+    world.ask("BackupContents", "none")
+    assert world.events == []
 
 
 def test_without_settings_the_reason_is_theirs(world: World) -> None:
