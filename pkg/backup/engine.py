@@ -13,6 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from pkg.apis.ark import BackupStatus, ItemProgress
+from pkg.apis.formats import BACKUP_FORMAT
 from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import BackupPhase, Reason
 from pkg.backup.capture_run import CaptureRun
@@ -229,7 +230,7 @@ def _status(job: BackupJob, verdict: Verdict, more_warnings: int) -> BackupStatu
     now = job.clock.now().replace(microsecond=0)
     return msgspec.structs.replace(
         job.backup.status,
-        version=1,
+        version=BACKUP_FORMAT,
         phase=verdict.phase.value,
         reason=verdict.reason.value if verdict.reason else "",
         message=verdict.message,

@@ -11,6 +11,7 @@ import structlog
 from pkg.apis.ark import Backup, ItemProgress, VolumeCounts
 from pkg.apis.core import Namespace
 from pkg.apis.duration import parse_duration
+from pkg.apis.formats import BACKUP_FORMAT
 from pkg.apis.meta import Condition, JsonObject
 from pkg.apis.names import IMPORTED_ANNOTATION
 from pkg.apis.reasons import BackupPhase, Reason
@@ -104,7 +105,7 @@ class BackupKindOfEngine:
         """Format version and expiration."""
         self._metrics.backup_started(obj)
         ttl = parse_duration(obj.spec.ttl) if obj.spec.ttl else 0.0
-        change: JsonObject = {"version": 1}
+        change: JsonObject = {"version": BACKUP_FORMAT}
         if ttl > 0:
             change["expiration"] = timestamp(self._clock.now() + datetime.timedelta(seconds=ttl))
         return change

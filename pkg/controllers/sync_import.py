@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
+from pkg.apis.formats import format_problem
 from pkg.apis.meta import Json, JsonObject
 from pkg.apis.names import (
     ADOPTED_ANNOTATION,
@@ -63,9 +64,8 @@ def import_of(
         MetadataUnusableError: it is not a finished backup of that name.
     """
     backup = metadata.backup
-    kind = (backup.api_version or API_VERSION, backup.kind or "Backup")
-    if kind != (API_VERSION, "Backup"):
-        raise MetadataUnusableError(f"it describes a {kind[1]} of {kind[0]}, not a Backup of {API_VERSION}")
+    if problem := format_problem(backup):
+        raise MetadataUnusableError(problem)
     if backup.metadata.name != directory:
         raise MetadataUnusableError(f"it describes a backup named {backup.metadata.name!r}")
     if backup.status.phase not in ENDED:

@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 import msgspec
 
 from pkg.apis.ark import Backup
+from pkg.apis.formats import format_problem
 from pkg.objectstore.errors import ObjectNotFoundError, StoreError
 from pkg.objectstore.layout import backup_keys
 from pkg.restore.archive import Archive, open_archive
@@ -57,11 +58,14 @@ def read_backup(store: BackupFiles, name: str, *, scratch_dir: str | None) -> St
 
 def _record(store: BackupFiles, key: str, name: str) -> Backup:
     try:
-        return msgspec.json.decode(store.get(key), type=Backup)
+        backup = msgspec.json.decode(store.get(key), type=Backup)
     except ObjectNotFoundError as error:
         raise BackupNotFoundError(f'the bucket holds no backup "{name}": {key} is missing') from error
     except msgspec.DecodeError as error:
         raise BackupDamagedError(f"{key} does not decode: {error}") from error
+    if problem := format_problem(backup):
+        raise BackupDamagedError(f"{key} cannot be read: {problem}")
+    return backup
 
 
 def _volume_list(store: BackupFiles, key: str) -> Ledger | None:

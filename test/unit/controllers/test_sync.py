@@ -179,6 +179,9 @@ def test_an_import_that_died_halfway_is_completed_by_the_next_sync(world: World,
         pytest.param(
             b'{"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": {"name": "bad"}}', id="another API's version"
         ),
+        pytest.param(
+            b'{"metadata": {"name": "bad"}, "status": {"phase": "Completed", "version": 2}}', id="a later format"
+        ),
     ],
 )
 def test_damaged_metadata_is_told_once_and_stops_no_other(world: World, content: bytes) -> None:

@@ -67,6 +67,10 @@ def nothing_is_made(world: RestoreWorld) -> bool:
         pytest.param(KEYS.tarball, tar_with(POD, tarfile.FIFOTYPE), "neither file nor directory", id="a pipe"),
         pytest.param(KEYS.metadata, b"{", "does not decode", id="metadata that is no JSON"),
         pytest.param(KEYS.metadata, b"[]", "does not decode", id="metadata of another form"),
+        pytest.param(
+            KEYS.metadata, b'{"apiVersion":"ark.heptio.com/v2","kind":"Backup"}', "not a Backup of", id="a later API"
+        ),
+        pytest.param(KEYS.metadata, b'{"status":{"version":2}}', "has the format 2", id="a later format"),
         pytest.param(KEYS.volumes, b"{", "volumes", id="a volume list that is none"),
     ],
 )
