@@ -21,7 +21,9 @@ from pkg.cli.process import ProcessSettings, daemon_options, process_settings
 from pkg.controllers.agent import Agent
 from pkg.controllers.agent_bounds import AgentBounds
 from pkg.controllers.agent_limits_wiring import AgentSlots, add_agent_limits
-from pkg.controllers.config import ConfigReconciler
+from pkg.controllers.agent_locks_wiring import LockParts, add_lock_sweeps, lock_keeping
+from pkg.controllers.config import ConfigReconciler, Settings
+from pkg.controllers.holder_records import own_identity
 from pkg.controllers.limits import NodeLimits
 from pkg.controllers.pod_volume_backup import BackupKind
 from pkg.controllers.pod_volume_restore import RestoreKind
@@ -40,6 +42,7 @@ from pkg.manager.logs import configure_logs
 from pkg.manager.manager import Manager
 from pkg.manager.shutdown import install_signals
 from pkg.objectstore.region import Regions
+from pkg.objectstore.store import ObjectStore
 from pkg.restic.bandwidth import LimitedRunner
 from pkg.restic.cache import DEFAULT_LIMIT_BYTES
 from pkg.restic.errors import ResticError
@@ -91,8 +94,7 @@ def run_agent(
 ) -> int:
     """Wires the agent and runs it; returns the exit code."""
     gc_policy.apply()
-    client = Client(load_transport(kubeconfig))
-    runner = Runner(base=settings.environ, nice=CHILD_NICENESS)
+    client, runner = Client(load_transport(kubeconfig)), Runner(base=settings.environ, nice=CHILD_NICENESS)
     version = check_version(runner, stop)
     log.info("Agent starting", node=node, namespace=settings.namespace, restic=version)
     registry = CollectorRegistry()
@@ -115,6 +117,7 @@ def run_agent(
         node,
         bounds.runner(LimitedRunner(runner, limits.bandwidth)),
         slots,
+        running=lambda: {child.pid for child in runner.running()},
         solitude=bounds.solitude,
         keep_labels=keeps_labels(version),
     )
@@ -130,16 +133,15 @@ def _wire(
     runner: ResticRunner,
     slots: AgentSlots,
     *,
+    running: Callable[[], set[int]],
     solitude: Solitude,
     keep_labels: bool,
 ) -> None:
     factory, namespace = manager.factory, settings.namespace
-    own = f"{NODE_LABEL}={label_value(node)}"
-    backups = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace, label_selector=own)
-    restores = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace, label_selector=own)
-    pods = pods_of(manager, node)
     repositories = factory.informer(RESTIC_REPOSITORIES, ResticRepository, namespace=namespace)
     configs = factory.informer(CONFIGS, Config, namespace=namespace)
+    locks = _lock_parts(client, settings, runner, running, repositories)
+    keeping = lock_keeping(locks)
     agent = Agent(
         node=node,
         namespace=namespace,
@@ -148,18 +150,53 @@ def _wire(
         scratch_dir=settings.scratch_dir,
         client=client,
         clock=REAL_CLOCK,
-        runner=runner,
-        pods=pods.lister,
+        runner=keeping.runner(runner),
+        locks=keeping,
+        pods=pods_of(manager, node).lister,
         repositories=repositories.lister,
         config=ConfigReconciler(configs.lister, settings.environ, namespace, regions=Regions()),
         pod_name=settings.pod_name,
         keep_labels=keep_labels,
         solitude=solitude,
     )
-    wiring = VolumeWiring(manager, agent, pods)
+    add_lock_sweeps(manager, agent, keeping, locks)
+    _add_volumes(manager, agent, node, slots)
+
+
+def _add_volumes(manager: Manager, agent: Agent, node: str, slots: AgentSlots) -> None:
+    factory, namespace = manager.factory, agent.namespace
+    own = f"{NODE_LABEL}={label_value(node)}"
+    backups = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace, label_selector=own)
+    restores = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace, label_selector=own)
+    wiring = VolumeWiring(manager, agent, pods_of(manager, node))
     wiring.add("pod-volume-backup", BackupKind(agent), backups, slots=slots.backups)
     wiring.add("pod-volume-restore", RestoreKind(agent), restores, slots=slots.restores)
     manager.health.add_ready_check("pods-directory", lambda: _readable(agent.pods_dir))
+
+
+def _lock_parts(
+    client: Client,
+    settings: ProcessSettings,
+    runner: ResticRunner,
+    running: Callable[[], set[int]],
+    repositories: SharedInformer[ResticRepository],
+) -> LockParts:
+    return LockParts(
+        client=client,
+        namespace=settings.namespace,
+        clock=REAL_CLOCK,
+        identity=own_identity(settings.environ, pod_uid=settings.pod_uid, clock=REAL_CLOCK),
+        runner=runner,
+        running=running,
+        repositories=repositories,
+        open_store=_restic_store,
+    )
+
+
+def _restic_store(settings: Settings) -> ObjectStore:
+    from pkg.objectstore.cloud import open_restic_store  # 4 MB that an agent without a dead child never needs
+
+    return open_restic_store(settings.location, settings.credentials)
 
 
 def pods_of(manager: Manager, node: str) -> SharedInformer[Pod]:

@@ -10,9 +10,17 @@ from typing import TypeAlias
 from pkg.apis.core import Pod, Secret
 from pkg.apis.names import CREDENTIALS_SECRET, PASSWORD_KEY
 from pkg.apis.reasons import Reason, RepositoryPhase
-from pkg.apis.volumes import PodVolumeBackupStatus, PodVolumeRestoreStatus, ResticRepository
+from pkg.apis.volumes import (
+    PodVolumeBackup,
+    PodVolumeBackupStatus,
+    PodVolumeRestore,
+    PodVolumeRestoreStatus,
+    ResticRepository,
+)
 from pkg.controllers.config import ConfigReconciler, SettingsError
 from pkg.controllers.interruptions import RunCounts, next_run
+from pkg.controllers.lock_keeping import LockKeeping
+from pkg.controllers.lock_notice import lock_notice
 from pkg.controllers.solitude import Solitude
 from pkg.informers.lister import Lister
 from pkg.kube.backoff import retry_transient
@@ -20,6 +28,7 @@ from pkg.kube.client import Client
 from pkg.kube.clock import Clock
 from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.refs import PODS, RESTIC_REPOSITORIES, SECRETS
+from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.restic.environment import ResticEnvironment, restic_environment
 from pkg.restic.password import Password
@@ -48,6 +57,7 @@ class Agent:
         pod_name: This agent's own pod; empty where it runs in none.
         pods_dir: The kubelet's pods directory as this process sees it.
         config: Says how the object store is reached.
+        locks: Names the locks that are waited for; None where nobody needs to know.
         keep_labels: Whether this restic can leave SELinux labels as they are.
         solitude: Who works on this node beside whom.
     """
@@ -64,6 +74,7 @@ class Agent:
     repositories: Lister[ResticRepository]
     config: ConfigReconciler
     pod_name: str = ""
+    locks: LockKeeping | None = None
     keep_labels: bool = True
     solitude: Solitude = field(default_factory=Solitude)
 
@@ -72,6 +83,12 @@ class Agent:
         counts = RunCounts(attempts=status.attempts, interruptions=status.interruptions)
         own_pod = self.pods.get(self.namespace, self.pod_name)
         return next_run(counts, holder=status.holder, own_holder=self.holder, own_pod=own_pod)
+
+    def runner_for(self, ref: ResourceRef, obj: PodVolumeBackup | PodVolumeRestore) -> ResticRunner:
+        """Starts restic for a volume; while it waits for a lock the volume's status says whose."""
+        if self.locks is None:
+            return self.runner
+        return self.locks.patient(self.runner, lock_notice(self.client, ref, obj))
 
     def environment(self, repository: ResticRepository, identifier: str, stop: StopToken) -> ResticEnvironment:
         """How restic reaches the repository that an object names.

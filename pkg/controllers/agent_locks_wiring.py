@@ -19,7 +19,7 @@ from pkg.kube.clock import Clock
 from pkg.manager.manager import Manager
 from pkg.manager.operations import Operations
 from pkg.objectstore.store import ObjectStore
-from pkg.restic.runner import Runner
+from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
 
 
@@ -28,7 +28,8 @@ class LockParts:
     """What it is made of.
 
     Attributes:
-        runner: Starts restic and knows which children run.
+        runner: Starts restic to read a lock.
+        running: Numbers of the children that run now.
         open_store: Opens the store of the repositories.
     """
 
@@ -36,7 +37,8 @@ class LockParts:
     namespace: str
     clock: Clock
     identity: Identity
-    runner: Runner
+    runner: ResticRunner
+    running: Callable[[], set[int]]
     repositories: SharedInformer[ResticRepository]
     open_store: Callable[[Settings], ObjectStore]
 
@@ -49,7 +51,7 @@ def lock_keeping(parts: LockParts) -> LockKeeping:
         clock=parts.clock,
         repositories=parts.repositories.lister,
         records=HolderRecords(client=parts.client, clock=parts.clock, identity=parts.identity),
-        own=OwnLocks(parts.identity, lambda: {child.pid for child in parts.runner.running()}),
+        own=OwnLocks(parts.identity, parts.running),
     )
 
 

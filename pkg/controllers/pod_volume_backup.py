@@ -142,7 +142,7 @@ class BackupKind:
         self, obj: PodVolumeBackup, directory: Path, environment: ResticEnvironment, stop: StopToken, *, earlier: str
     ) -> BackupSummary:
         gate = ProgressGate(self._agent.clock, lambda progress: self._write_progress(obj, progress))
-        tags = {**(obj.spec.tags or {}), PVB_UID_TAG: obj.metadata.uid}
+        tags, runner = {**(obj.spec.tags or {}), PVB_UID_TAG: obj.metadata.uid}, self._agent.runner_for(self.ref, obj)
 
         def attempt(compare_with: str, *, adopt: bool = False) -> BackupSummary:
             request = BackupRequest(
@@ -153,7 +153,7 @@ class BackupKind:
                 excludes=tuple(obj.spec.excludes or ()),
                 lock_wait_seconds=LOCK_WAIT_SECONDS,
             )
-            return backup_volume(self._agent.runner, request, environment, stop, gate.offer)
+            return backup_volume(runner, request, environment, stop, gate.offer)
 
         parent = earlier or obj.spec.parent_snapshot_id
         try:

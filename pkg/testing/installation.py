@@ -180,7 +180,8 @@ class Installation:
             "POD_UID": uid,
             "ARK_HOST_PODS": str(self.nodes[node].pods_directory),
         }
-        return self._program(f"agent-{node}", "ark-agent", ["restic", "server"], environment, self.nodes[node].prefix)
+        prefix = (*self.nodes[node].prefix, *named_host(name))
+        return self._program(f"agent-{node}", "ark-agent", ["restic", "server"], environment, prefix)
 
     def _agent_pod(self, node: str) -> tuple[str, str] | None:
         text = self.access.kubectl("get", "pods", "-n", NAMESPACE, "-l", "name=restic", "-o", "json")
@@ -227,3 +228,8 @@ class Installation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def named_host(name: str) -> tuple[str, ...]:
+    """Command words that start a process on a host of that name, as a container's is its pod's."""
+    return ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name)
