@@ -29,6 +29,7 @@ class Finished:
         stderr_tail: The end of standard error, 2 KiB at most.
         messages: All but progress and item errors; those went to `on_message` only.
         item_errors: The first 20 item errors.
+        noise_lines: Lines that should have been JSON and were not; the first three in `noise`.
         stop_reason: The stop token's reason, when it ended the call.
         silent_seconds: How long nothing was allowed to move.
         reports_progress: Whether the call would have reported progress; false for those that only answer.
@@ -45,6 +46,8 @@ class Finished:
     stderr_tail: str = ""
     messages: tuple[Message, ...] = ()
     item_errors: tuple[ItemError, ...] = ()
+    noise_lines: int = 0
+    noise: tuple[str, ...] = ()
     ended: Ended = Ended.ITSELF
     stop_reason: str = ""
     silent_seconds: float = 0.0

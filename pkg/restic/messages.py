@@ -145,6 +145,17 @@ def decode_line(line: bytes) -> Message | None:
     return message
 
 
+def is_noise(line: bytes) -> bool:
+    """Whether a line is no JSON at all; kinds and fields that we do not know are none."""
+    if not line.strip():
+        return False
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+    return False
+
+
 def redacted_message(message: M, redacted: Callable[[str], str]) -> M:
     """The message with restic's own words redacted."""
     match message:

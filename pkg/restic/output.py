@@ -10,12 +10,14 @@ import threading
 from dataclasses import dataclass
 from typing import IO, TypeAlias
 
-from pkg.restic.messages import Message, decode_line
+from pkg.restic.messages import Message, decode_line, is_noise
 
 LINE_BYTES = 1 << 20
 DOCUMENT_BYTES = 64 << 20
 TAIL_BYTES = 2048
 _INBOX_LINES = 1000
+_NOISE_LINES = 3
+_NOISE_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,14 @@ class EndOfStream:
 @dataclass(frozen=True, slots=True)
 class WakeUp:
     """Somebody wants the waiting thread to look at its deadlines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Lines that should have been JSON and are not: how many, and the beginning of the first three."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
 
 
 Item: TypeAlias = Message | EndOfStream | WakeUp
@@ -45,6 +55,8 @@ class Output:
         self._keep_document = keep_document
         self._document = bytearray()
         self._tail = bytearray()
+        self._noise = Noise()
+        self._noise_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def start(self, stdout: IO[bytes], stderr: IO[bytes]) -> None:
@@ -66,15 +78,29 @@ class Output:
         """The end of standard error."""
         return bytes(self._tail).decode(errors="replace")
 
-    def _read_lines(self, stream: IO[bytes], keep_tail: bool) -> None:
+    @property
+    def noise(self) -> Noise:
+        """What was no message though it should have been one; of standard error only broken JSON."""
+        with self._noise_lock:
+            return self._noise
+
+    def _read_lines(self, stream: IO[bytes], is_stderr: bool) -> None:
         with stream:
             while line := stream.readline(LINE_BYTES):
-                if keep_tail:
+                if is_stderr:
                     self._tail += line
                     del self._tail[:-TAIL_BYTES]
                 if message := decode_line(line):
                     self.inbox.put(message)
+                elif (not is_stderr or line.startswith(b"{")) and is_noise(line):
+                    self._note(line)
         self.inbox.put(EndOfStream())
+
+    def _note(self, line: bytes) -> None:
+        text = line[:_NOISE_BYTES].decode(errors="replace").strip()
+        with self._noise_lock:
+            first = self._noise.first if len(self._noise.first) == _NOISE_LINES else (*self._noise.first, text)
+            self._noise = Noise(count=self._noise.count + 1, first=first)
 
     def _read_document(self, stream: IO[bytes]) -> None:
         with stream:

@@ -53,11 +53,12 @@ def init_repository(runner: ResticRunner, environment: ResticEnvironment, stop: 
 
 def unexpected_answer(finished: Finished, what: str) -> ResticFailedError:
     """The error for a call that ended well and did not say what it must."""
+    said = f"; what it wrote is no JSON: {finished.noise[0]}" if finished.noise else ""
     return ResticFailedError(
         verb=finished.verb,
         repository=finished.repository,
         exit_code=finished.exit_code,
         reason=Reason.INTERNAL,
-        message=f"ended well, but did not tell {what}",
+        message=f"ended well, but did not tell {what}{said}",
         stderr_tail=finished.stderr_tail,
     )

@@ -102,7 +102,7 @@ def restore_volume(
     finished = runner.run(restore, environment, stop, listener)
     complaints = listener.complaints
     if not _has_all_contents(finished, complaints):
-        raise _failure(finished, complaints)
+        raise _failure(finished, complaints, environment)
     summary = finished.summary
     if summary is None:
         raise unexpected_answer(finished, "what it restored")
@@ -166,13 +166,13 @@ def _has_all_contents(finished: Finished, complaints: Complaints) -> bool:
     return finished.ended is Ended.ITSELF and complaints.only_metadata(finished.exit_code, finished.exit_message)
 
 
-def _failure(finished: Finished, complaints: Complaints) -> ResticError:
+def _failure(finished: Finished, complaints: Complaints, environment: ResticEnvironment) -> ResticError:
     error = error_from(finished)
     if type(error) is not ResticFailedError or not complaints.content:
         return error
     first = complaints.content[0]
     count = f"{complaints.total} errors, the first" if complaints.total > 1 else "one error"
-    return _failed(finished, error.reason, f"{count}: {first.item}: {first.error.message}")
+    return _failed(finished, error.reason, f"{count}: {first.item}: {environment.redacted(first.text)}")
 
 
 def _failed(finished: Finished, reason: Reason, message: str) -> ResticFailedError:

@@ -187,6 +187,8 @@ class Runner:
             stderr_tail=redacted(outcome.stderr_tail),
             messages=tuple(redacted_message(message, redacted) for message in outcome.messages),
             item_errors=tuple(redacted_message(error, redacted) for error in outcome.item_errors),
+            noise_lines=outcome.noise.count,
+            noise=tuple(redacted(text) for text in outcome.noise.first),
             ended=outcome.ended,
             stop_reason=outcome.stop_reason,
             silent_seconds=self._limit(command),
@@ -196,6 +198,10 @@ class Runner:
             files_done=outcome.files_done,
             killed_because=child.killed_because,
         )
+        if finished.noise_lines:
+            log.warning(
+                "Restic wrote what is no JSON", verb=command.verb, lines=finished.noise_lines, first=finished.noise
+            )
         log.debug("Restic ended", verb=command.verb, exit_code=finished.exit_code, seconds=round(finished.seconds, 2))
         return finished
 

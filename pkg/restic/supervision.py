@@ -18,7 +18,7 @@ from pkg.kube.clock import Clock
 from pkg.kube.stop import StopToken
 from pkg.restic.finished import Ended
 from pkg.restic.messages import ItemError, Message, Status
-from pkg.restic.output import EndOfStream, Output, WakeUp
+from pkg.restic.output import EndOfStream, Noise, Output, WakeUp
 from pkg.restic.progress import ProgressWatch
 
 SHUTDOWN_GRACE_SECONDS = 75.0  # restic needs 60 s to give its lock back on a dead store
@@ -69,6 +69,7 @@ class Outcome:
     messages: list[Message] = field(default_factory=list)
     item_errors: list[ItemError] = field(default_factory=list)
     files_done: int = 0
+    noise: Noise = field(default_factory=Noise)
     ended: Ended = Ended.ITSELF
     stop_reason: str = ""
     seconds: float = 0.0
@@ -166,6 +167,7 @@ class Supervision:
         outcome = self._outcome
         outcome.exit_code = self._exit_code or 0
         outcome.document, outcome.stderr_tail = self.output.document, self.output.stderr_tail
+        outcome.noise = self.output.noise
         outcome.seconds = self.clock.monotonic() - started
         if outcome.exit_code:
             outcome.ended = self._ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -10,13 +10,13 @@ import pytest
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import VolumeProgress
 from pkg.kube.stop import StopToken
-from pkg.restic.command import Command
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.errors import ResticError, ResticFailedError, SnapshotMissingError
-from pkg.restic.finished import Ended, Finished
+from pkg.restic.finished import Ended
 from pkg.restic.messages import ErrorDetail, ExitError, ItemError, Message, Snapshot, Status, Summary
 from pkg.restic.password import Password
 from pkg.restic.restoration import RestoreRequest, RestoreSummary, full_snapshot_id, restore_volume, shortfall
+from pkg.testing.scriptedrestic import ScriptedRestic
 
 SNAPSHOT = "5" * 64
 ENVIRONMENT = ResticEnvironment(repository="/r", password=Password("pw"), cache_dir="/c")
@@ -24,35 +24,6 @@ WHOLE = Summary(total_files=3, files_restored=3, total_bytes=10, bytes_restored=
 OWNER = ItemError(error=ErrorDetail(message="lchown /v/f: operation not permitted"), item="/f")
 UNKNOWN = ItemError(error=ErrorDetail(message="something new"), item="/f")
 ONE_ERROR = ExitError(code=1, message="Fatal: There were 1 errors")
-
-
-class ScriptedRestic:
-    """Says what it was told to say and ends as it was told to; keeps what it was asked."""
-
-    def __init__(self, exit_code: int, *said: Message, ended: Ended = Ended.ITSELF, stdout: bytes = b"") -> None:
-        self._said = said
-        self._finished = Finished(
-            verb="restore",
-            repository="/r",
-            exit_code=exit_code,
-            ended=ended,
-            stdout=stdout,
-            messages=tuple(one for one in said if not isinstance(one, ItemError | Status)),
-            item_errors=tuple(one for one in said if isinstance(one, ItemError))[:20],
-        )
-        self.commands: list[Command] = []
-
-    def run(
-        self,
-        command: Command,
-        environment: ResticEnvironment | None,
-        stop: StopToken,
-        on_message: Callable[[Message], None] = lambda message: None,
-    ) -> Finished:
-        self.commands.append(command)
-        for message in self._said:
-            on_message(message)
-        return self._finished
 
 
 def restore(

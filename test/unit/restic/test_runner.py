@@ -185,3 +185,13 @@ def test_children_are_nicer_than_we_are(tmp_path: Path) -> None:
 )
 def test_a_shutdown_is_more_patient_than_a_cancel(reason: str, seconds: float) -> None:
     assert grace_seconds(reason) == seconds
+
+
+def test_lines_that_are_no_json_are_tolerated_and_recorded(script: Callable[..., Runner]) -> None:
+    noise = 'echo pass-word; echo \'{"message_type":"summ\'; echo three; echo four; echo \'{"new":1}\'; echo; '
+    stderr = "echo 'Load(x) failed' >&2; echo '{half' >&2; "
+    finished = script(f"{noise}{stderr}{READY}").run(BACKUP, ENVIRONMENT, StopToken())
+    assert finished.exit_code == 0
+    assert finished.noise_lines == 5
+    assert len(finished.noise) == 3
+    assert "pass-word" not in "".join(finished.noise)
