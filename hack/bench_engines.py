@@ -14,6 +14,7 @@ from pathlib import Path
 from hack.bench_engines_stage import NAMES, EnginesStage, engines_stage, resident_mib
 from hack.bench_figures import Row, Samples, in_turn, limit_row, row
 from hack.bench_stage import NODE
+from hack.bench_sync import sync_row
 from pkg.apis.meta import JsonObject
 from pkg.kube.errors import KubeError
 from pkg.kube.refs import BACKUPS, NAMESPACES, PODS
@@ -234,4 +235,5 @@ ENGINES: tuple[Callable[[], Row], ...] = (
     agent_idle_row,
     agent_work_row,
     get_row,
+    sync_row,
 )
