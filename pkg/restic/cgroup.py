@@ -1,8 +1,9 @@
 """The memory of the container that this process runs in, read from its control group, version 1 or 2.
 
-What counts is what the kernel could not give back: page cache of files is dropped before anything is killed, and a
-backup reads more files than any limit holds. So cache is taken off what is in use, the active half too: with the
-working set that a kubelet reports, which keeps that half, a container that only reads files seems to be full.
+What counts is what the kernel could not give back. A backup of many files fills any limit with caches that are dropped
+before anything is killed: their contents, and their names and inodes. So all of them are taken off what is in use. The
+working set that a kubelet reports keeps half of the contents and all of the names: by it a container that only reads
+files is full (test/controlplane/restic/test_memory.py shows both).
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class MemoryState:
 
     Attributes:
         limit_bytes: None without a limit.
-        usage_bytes: All that is charged to it, page cache among it.
-        cache_bytes: Page cache of files, which the kernel drops before it kills.
+        usage_bytes: All that is charged to it, caches among it.
+        cache_bytes: Contents, names and inodes of files, which the kernel drops before it kills.
         oom_kills: How many of its processes the kernel has killed for want of memory.
     """
 
@@ -71,7 +72,7 @@ class MemoryGroup:
         return MemoryState(
             limit_bytes=parse_limit(self._text("memory.max")),
             usage_bytes=int(self._text("memory.current")),
-            cache_bytes=stat["inactive_file"] + stat["active_file"],
+            cache_bytes=stat["inactive_file"] + stat["active_file"] + stat.get("slab_reclaimable", 0),
             oom_kills=events.get("oom_kill", 0),
         )
 
@@ -80,9 +81,16 @@ class MemoryGroup:
         return MemoryState(
             limit_bytes=parse_limit(self._text("memory.limit_in_bytes")),
             usage_bytes=int(self._text("memory.usage_in_bytes")),
-            cache_bytes=stat["total_inactive_file"] + stat["total_active_file"],
+            cache_bytes=stat["total_inactive_file"] + stat["total_active_file"] + self._kernel_bytes(),
             oom_kills=control.get("oom_kill", 0),
         )
+
+    def _kernel_bytes(self) -> int:
+        """What version 1 counts for the kernel, mostly names and inodes; the rest is small and told nowhere."""
+        try:
+            return int(self._text("memory.kmem.usage_in_bytes"))
+        except OSError:
+            return 0
 
     def _text(self, name: str) -> str:
         return (self.directory / name).read_text().strip()

@@ -81,7 +81,7 @@ V2_FILES = {
     "memory.max": "268435456\n",
     "memory.current": "241172480\n",
     "memory.stat": "anon 125829120\nfile 104857600\nkernel 10485760\ninactive_anon 0\nactive_anon 125829120\n"
-    "inactive_file 62914560\nactive_file 41943040\nunevictable 0\nslab 4194304\n",
+    "inactive_file 62914560\nactive_file 41943040\nunevictable 0\nslab_reclaimable 5242880\n",
     "memory.events": "low 0\nhigh 0\nmax 41\noom 1\noom_kill 1\noom_group_kill 0\n",
 }
 V1_FILES = {
@@ -89,9 +89,10 @@ V1_FILES = {
     "memory.usage_in_bytes": "241172480\n",
     "memory.stat": "cache 1\nrss 1\ninactive_file 7\nactive_file 7\nhierarchical_memory_limit 268435456\n"
     "total_cache 104857600\ntotal_rss 125829120\ntotal_inactive_file 62914560\ntotal_active_file 41943040\n",
+    "memory.kmem.usage_in_bytes": "5242880\n",
     "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
 }
-READ = MemoryState(limit_bytes=256 * MIB, usage_bytes=230 * MIB, cache_bytes=100 * MIB, oom_kills=1)
+READ = MemoryState(limit_bytes=256 * MIB, usage_bytes=230 * MIB, cache_bytes=105 * MIB, oom_kills=1)
 
 
 def made(directory: Path, files: dict[str, str], **changed: str) -> Path:
@@ -105,9 +106,16 @@ def test_all_that_counts_is_read(tmp_path: Path, files: dict[str, str], version:
     assert MemoryGroup(directory=made(tmp_path, files), version=version).read() == READ
 
 
-def test_files_in_the_page_cache_are_not_needed() -> None:
-    assert READ.needed_bytes == 130 * MIB
-    assert READ.needed_share == pytest.approx(130 / 256)
+def test_what_the_kernel_remembers_of_files_is_not_needed() -> None:
+    assert READ.needed_bytes == 125 * MIB
+    assert READ.needed_share == pytest.approx(125 / 256)
+
+
+def test_a_kernel_that_does_not_count_for_itself_is_read_all_the_same(tmp_path: Path) -> None:
+    (made(tmp_path, V1_FILES) / "memory.kmem.usage_in_bytes").unlink()
+    state = MemoryGroup(directory=tmp_path, version=1).read()
+    assert state is not None
+    assert state.cache_bytes == 100 * MIB
 
 
 def test_more_cache_than_use_is_no_negative_need() -> None:
