@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it runs from 
 
 from hack import tiers
 from hack.tiers import Outcome
+from hack.toolchain_catalogue import GROUPS_OF_TIERS
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("pause", "base", "minio", "ark")
@@ -46,7 +47,9 @@ def check() -> Outcome:
 def preparations(tier: str) -> list[list[str]]:
     """The commands that install and build what a tier needs; each does nothing where all is there."""
     toolchain = [sys.executable, "hack/toolchain.py"]
-    steps = [[*toolchain, "packages", tier], [*toolchain, "build", tier]]
+    steps = [[*toolchain, "packages", group] for group in GROUPS_OF_TIERS[tier]] + [
+        [*toolchain, "build", *GROUPS_OF_TIERS[tier]]
+    ]
     if tier == "cluster":
         steps.append([sys.executable, "hack/image/build.py", "archives", *IMAGES])
     return [] if tier == "unit" else steps

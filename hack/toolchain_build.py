@@ -15,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from hack import toolchain_npm
 from hack.toolchain_catalogue import Tool
 
 OLDEST_GO = (1, 25)
@@ -56,6 +57,8 @@ def version(tool: Tool) -> str:
     """Return the pinned version of a program, without the leading v; `local` for our own code."""
     if not tool.source:
         return "local"
+    if tool.script:
+        return toolchain_npm.version(tool)
     found = re.search(rf"^\s*(?:require )?{re.escape(tool.source)} v(\S+)", _go_mod(tool), re.MULTILINE)
     if not found:
         raise ToolchainError(f"{tool.directory}/go.mod does not require {tool.source}")
@@ -79,6 +82,8 @@ def key(tool: Tool) -> str:
 
 
 def _inputs(tool: Tool) -> list[Path]:
+    if tool.script:
+        return toolchain_npm.inputs(tool)
     pinned = [tool.directory / "go.mod", tool.directory / "go.sum"]
     ours = [] if tool.source else sorted(tool.directory.rglob("*.go"))
     return [path for path in (*pinned, *ours) if path.exists()]
@@ -107,7 +112,7 @@ def ensure(tool: Tool, say: Callable[[str], None]) -> Path:
         return target
     with _locked(tool, say) as lock:
         if not target.exists():
-            _check_go(tool)
+            _check_builder(tool)
             _build(tool, target, lock, say)
     return target
 
@@ -124,6 +129,15 @@ def _locked(tool: Tool, say: Callable[[str], None]) -> Iterator[int]:
             say("waiting for another run that builds it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()
+
+
+def _check_builder(tool: Tool) -> None:
+    if tool.script:
+        absent = toolchain_npm.absent_programs()
+        if absent:
+            raise ToolchainError(f"{tool.name} is installed with npm; not in PATH: {absent} (packages nodejs, npm)")
+    else:
+        _check_go(tool)
 
 
 def _check_go(tool: Tool) -> None:
@@ -143,22 +157,32 @@ def _build(tool: Tool, target: Path, lock: int, say: Callable[[str], None]) -> N
         shutil.rmtree(leftover)  # of a killed run: whoever holds the lock is alone here
     home.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=home) as scratch:
-        output = Path(scratch) / tool.name
-        _compile(tool, output, lock, say)
-        target.parent.mkdir(exist_ok=True)
-        output.rename(target)
+        made = Path(scratch) / "made"
+        if tool.script:
+            toolchain_npm.prepare(tool, made)
+            _run(tool, toolchain_npm.COMMAND, made, None, lock, say)
+        else:
+            made.mkdir()
+            _run(tool, _go_build(tool, made), tool.directory, go_environment(tool, os.environ), lock, say)
+        made.rename(target.parent)
 
 
-def _compile(tool: Tool, output: Path, lock: int, say: Callable[[str], None]) -> None:
+def _go_build(tool: Tool, made: Path) -> list[str]:
     flags = ["-trimpath", "-buildvcs=false", "-ldflags", linker_flags(tool)]
+    return ["go", "build", *flags, "-o", str(made / tool.name), tool.package]
+
+
+def _run(
+    tool: Tool,
+    argv: Sequence[str],
+    directory: Path,
+    environment: dict[str, str] | None,
+    lock: int,
+    say: Callable[[str], None],
+) -> None:
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            ["go", "build", *flags, "-o", str(output), tool.package],
-            cwd=tool.directory,
-            env=go_environment(tool, os.environ),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lock],
+            argv, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT, pass_fds=[lock]
         )
         if _watch(process, say):
             log.seek(0)

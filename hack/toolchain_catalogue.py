@@ -4,6 +4,9 @@ Every program is built from Go modules, because a checkout must be able to test 
 registry and no download site answers. A program's version is pinned in one place, the `go.mod` of its
 directory below hack/toolchain; this file only says what to build there. To move to another version:
 `go get -tool PACKAGE@VERSION` in that directory (for kubernetes also its replace lines, then `go mod tidy`).
+
+Azurite alone is no Go program: npm installs it from the `package-lock.json` of its directory. To move to another
+version: name it in `package.json`, remove the lock and run `npm install --package-lock-only` there.
 """
 
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ class Tool:
     """Package whose gitVersion, gitMajor and gitMinor the linker sets."""
     unsummed: str = ""
     """Modules that the checksum database does not answer for (`go.sum` still pins them)."""
+    script: str = ""
+    """Where the program begins below its directory, once npm has installed its packages; empty for Go's programs."""
 
 
 def _kubernetes(name: str) -> Tool:
@@ -80,6 +85,13 @@ TOOLS: dict[str, Tool] = {
             source="github.com/coredns/coredns",
             directory=MODULES / "coredns",
         ),
+        Tool(
+            name="azurite",
+            package="azurite",
+            source="azurite",
+            directory=MODULES / "azurite",
+            script="node_modules/azurite/dist/src/blob/main.js",
+        ),
         Tool(name="csi-driver", package=".", source="", directory=HACK / "csi-driver"),
         Tool(name="bench-client-go", package=".", source="", directory=HACK / "bench" / "client-go"),
     )
@@ -97,8 +109,17 @@ CONTROL_PLANE = (
 GROUPS: dict[str, tuple[str, ...]] = {
     "unit": (),
     "controlplane": CONTROL_PLANE,
+    "backends": ("azurite",),
     "cluster": (*CONTROL_PLANE, "kubelet", "kube-proxy", "csi-provisioner", "coredns", "csi-driver"),
 }
+
+
+GROUPS_OF_TIERS: dict[str, tuple[str, ...]] = {
+    "unit": ("unit",),
+    "controlplane": ("controlplane", "backends"),
+    "cluster": ("cluster",),
+}
+"""The groups whose programs and packages the tests of a tier need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +133,7 @@ class Package:
 PACKAGES: dict[str, tuple[Package, ...]] = {
     "unit": (),
     "controlplane": (Package(name="util-linux", probe="setpriv"), Package(name="attr", probe="setfattr")),
+    "backends": (Package(name="nodejs", probe="node"), Package(name="npm", probe="npm")),
     "cluster": (
         Package(name="util-linux", probe="setpriv"),
         Package(name="attr", probe="setfattr"),

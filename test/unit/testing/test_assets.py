@@ -1,7 +1,10 @@
 """Where test programs come from: built once per pinned content, never half, and not at all when brought along."""
 
+import dataclasses
+import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -161,12 +164,43 @@ def test_a_tier_needs_what_the_one_below_needs() -> None:
     assert toolchain_cli.expand(["controlplane", "restic"]) == list(GROUPS["controlplane"])
 
 
-@pytest.mark.parametrize("name", [name for name, tool in TOOLS.items() if tool.source])
+@pytest.mark.parametrize("name", [name for name, tool in TOOLS.items() if tool.source and not tool.script])
 def test_every_program_is_pinned(name: str) -> None:
     tool = TOOLS[name]
     assert toolchain_build.version(tool)[0].isdigit()
     assert f"{tool.source} v{toolchain_build.version(tool)} " in (tool.directory / "go.sum").read_text()
     assert tool.package in (tool.directory / "go.mod").read_text()
+
+
+def test_every_package_of_npm_is_pinned_by_a_hash_and_by_no_address() -> None:
+    tool = TOOLS["azurite"]
+    lock = json.loads((tool.directory / "package-lock.json").read_text())
+    packages = {name: found for name, found in lock["packages"].items() if found.get("name") != "unneeded" and name}
+    assert packages[f"node_modules/{tool.source}"]["version"] == toolchain_build.version(tool)
+    assert [name for name, found in packages.items() if not found.get("integrity")] == []
+    assert [name for name, found in packages.items() if "resolved" in found] == []
+
+
+def test_a_program_of_npm_is_installed_once(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "programs" / "npm").write_text('#!/bin/sh\necho build >> "$FAKE_GO_CALLS"\nmkdir node_modules\n')
+    (tmp_path / "programs" / "node").write_text('#!/bin/sh\necho "runs $1 with $2"\n')
+    for name in ("npm", "node"):
+        (tmp_path / "programs" / name).chmod(0o755)
+    (tool.directory / "package.json").write_text('{"dependencies": {"emulator": "1.2.3"}}')
+    emulator = dataclasses.replace(tool, name="emulator", source="emulator", script="node_modules/emulator/main.js")
+    program = toolchain_build.ensure(emulator, say)
+    assert toolchain_build.ensure(emulator, say) == program
+    assert builds(tmp_path) == 1
+    started = subprocess.run([program, "--port"], capture_output=True, text=True, check=True)
+    assert started.stdout == f"runs {program.parent}/node_modules/emulator/main.js with --port\n"
+
+
+def test_who_lacks_npm_is_told_the_packages(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tool.directory / "package.json").write_text('{"dependencies": {"emulator": "1.2.3"}}')
+    emulator = dataclasses.replace(tool, source="emulator", script="main.js")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ToolchainError, match="node, npm \\(packages nodejs, npm\\)"):
+        toolchain_build.ensure(emulator, say)
 
 
 def test_kubernetes_programs_are_told_their_version() -> None:
