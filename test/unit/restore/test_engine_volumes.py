@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
-import msgspec
 import pytest
 
 from pkg.apis.ark import RestoreSpec
 from pkg.apis.meta import Json, JsonObject, LabelSelector
 from pkg.apis.reasons import BackupPhase, Reason
-from pkg.apis.volumes import PodVolumeRestoreStatus, VolumeSize
+from pkg.apis.volumes import PodVolumeRestoreStatus
 from pkg.kube import refs
 from pkg.kube.errors import TransportError, status_error
 from pkg.kube.stop import StopToken
@@ -237,41 +236,6 @@ def test_a_failed_volume_is_in_the_results(world: RestoreWorld) -> None:
     assert outcome.volumes.entries[0].reason == "WrongPassword"
     text = "Pod shop/web, volume data: not restored: WrongPassword: the repository has another password"
     assert world.results().errors.namespaces == {"shop": (text,)}
-
-
-def test_a_volume_that_lacks_metadata_is_a_warning_that_names_it(world: RestoreWorld) -> None:
-    world.store_backup(pod(), claim(), volumes=[DATA])
-
-    def fill() -> None:
-        world.behave()
-        for name in world.agents.statuses:
-            world.agents.statuses[name] = PodVolumeRestoreStatus(
-                phase="Completed",
-                reason="MetadataLost",
-                message="owner, times or attributes of 7 files could not be set, first /f0: lchown",
-                metadata_failures=7,
-                metadata_paths=tuple(f"/f{number}" for number in range(7)),
-            )
-
-    world.agents.on_wait = fill
-    outcome = world.restore()
-    assert (outcome.phase, outcome.warnings, outcome.errors) == (BackupPhase.COMPLETED, 1, 0)
-    assert world.results().warnings.namespaces == {
-        "shop": (
-            "Pod shop/web, volume data: its contents are restored, but owner, times or attributes of 7 files could "
-            "not be set, first /f0: lchown (/f0, /f1, /f2, /f3, /f4, …)",
-        )
-    }
-
-
-@pytest.mark.parametrize("strict", [True, False])
-def test_an_order_tells_how_large_the_volume_was_and_how_strict_to_be(world: RestoreWorld, *, strict: bool) -> None:
-    entry = msgspec.structs.replace(DATA, files=3, bytes=10, used_bytes=4096)
-    world.store_backup(pod(), claim(), volumes=[entry])
-    world.restore(RestoreSpec(backup_name="b1", strict_metadata=strict))
-    [spec] = world.agents.specs.values()
-    assert spec.strict_metadata is strict
-    assert spec.size == VolumeSize(files=3, bytes=10, used_bytes=4096)
 
 
 def test_a_pod_that_is_never_scheduled_is_given_up_with_its_own_words(world: RestoreWorld) -> None:
