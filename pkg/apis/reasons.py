@@ -141,6 +141,7 @@ class Reason(StrEnum):
     # maintenance of repositories
     REPOSITORY_DAMAGED = "RepositoryDamaged"
     DAMAGE_SUSPECTED = "DamageSuspected"
+    REPOSITORY_REPLACED = "RepositoryReplaced"
     STORAGE_CLASS_REFUSED = "StorageClassRefused"
     MEMORY_LIMIT_TOO_LOW = "MemoryLimitTooLow"
     DEADLINE_EXCEEDED = "DeadlineExceeded"

@@ -42,6 +42,10 @@ class FastKeys:
         """Whether there is no cheap key and it was not tried."""
         return not repository.status.fast_key_id and repository.metadata.uid not in self._tried
 
+    def try_again(self, repository: ResticRepository) -> None:
+        """Lets another attempt be made: it is another repository now."""
+        self._tried.discard(repository.metadata.uid)
+
     def ensure(
         self, repository: ResticRepository, stores: OpenStores, environment: ResticEnvironment, stop: StopToken
     ) -> str:

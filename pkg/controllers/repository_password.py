@@ -17,10 +17,11 @@ from pkg.apis.reasons import Reason
 from pkg.controllers.agent import VolumeFailure, password_key, read_password
 from pkg.controllers.recovery_kit import IMPORT_COMMAND, SAVE_COMMAND, VERIFY_COMMAND
 from pkg.kube.client import Client
-from pkg.kube.errors import AlreadyExistsError
+from pkg.kube.errors import AlreadyExistsError, NotFoundError
 from pkg.kube.refs import SECRETS
 from pkg.objectstore.store import ObjectStore
 from pkg.restic.password import Password, generate_password
+from pkg.restic.password_secret import generation_of, is_password_key
 
 log = structlog.get_logger()
 
@@ -28,6 +29,20 @@ log = structlog.get_logger()
 def find_repositories(store: ObjectStore) -> list[str]:
     """Names of the restic repositories below a restic location."""
     return [name for name in store.list_directories("") if store.head(f"{name}/config") is not None]
+
+
+def generations(client: Client, namespace: str) -> list[int]:
+    """The generations that the Secret holds, the newest first; none where there is no Secret.
+
+    Raises:
+        KubeError: it cannot be read.
+    """
+    try:
+        secret = client.get(SECRETS, namespace, CREDENTIALS_SECRET, Secret)
+    except NotFoundError:
+        return []
+    numbers = {generation_of(key) for key in secret.data or {} if is_password_key(key)}
+    return sorted(numbers, reverse=True)
 
 
 def ensure_password(client: Client, namespace: str, restic_store: ObjectStore, generation: int) -> Password:
@@ -39,7 +54,7 @@ def ensure_password(client: Client, namespace: str, restic_store: ObjectStore, g
     try:
         return read_password(client, namespace, generation)
     except VolumeFailure as error:
-        if error.reason is not Reason.PASSWORD_MISSING or generation > 1:
+        if error.reason is not Reason.PASSWORD_MISSING or generation > 1 or generations(client, namespace):
             raise
     existing = find_repositories(restic_store)
     if existing and not _was_made_meanwhile(client, namespace, generation):

@@ -7,21 +7,31 @@ found is pinned and never replaced: a wiped, moved or foreign repository is NotR
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+import datetime
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 
 from pkg.apis.meta import JsonObject
+from pkg.apis.names import REPLACE_ANNOTATION
 from pkg.apis.reasons import Reason, RepositoryPhase
 from pkg.apis.volumes import ResticRepository
-from pkg.controllers.agent import VolumeFailure, read_password
+from pkg.controllers.agent import VolumeFailure
 from pkg.controllers.config import SettingsError
 from pkg.controllers.fast_keys import FastKeys
-from pkg.controllers.repository_password import ensure_password
+from pkg.controllers.repository_identity import RepositoryFinding, is_given_up, replaced
+from pkg.controllers.repository_looks import (
+    READY_INTERVAL_SECONDS,
+    asks_for_a_look,
+    ends_ready,
+    needs_a_look,
+    seconds_to_next,
+)
+from pkg.controllers.repository_opening import RepositoryOpener
 from pkg.controllers.status import patch_status, timestamp
-from pkg.controllers.stores import OpenStores, StoreFailure, Stores, store_reason
+from pkg.controllers.stores import StoreFailure, Stores, store_reason
 from pkg.informers.lister import Lister
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
@@ -30,34 +40,18 @@ from pkg.kube.refs import RESTIC_REPOSITORIES
 from pkg.kube.stop import StopToken
 from pkg.manager.operations import Crashed, Operations, Running, Succeeded
 from pkg.manager.reconciler import Result, again_in, done
+from pkg.manager.slots import Slots
 from pkg.objectstore.errors import StoreError
-from pkg.restic.environment import restic_environment
-from pkg.restic.errors import CancelledError, RepositoryMissingError, ResticError
-from pkg.restic.password import Password
-from pkg.restic.repository import init_repository, open_repository
+from pkg.restic.errors import CancelledError, ResticError
 from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
 
 NOT_READY_RETRY_SECONDS = 60.0
-LOOK_INTERVAL_SECONDS = 5.0
+LOOKS_AT_ONCE = 4
+SLOT_RETRY_SECONDS = 2.0
+_Version: TypeAlias = tuple[str, int, str, str]
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryFinding:
-    """What a look at the repository found; `repository_id` is empty where it is not usable.
-
-    Attributes:
-        interrupted: The look was stopped and found nothing.
-    """
-
-    repository_id: str = ""
-    generation: int = 1
-    fast_key_id: str = ""
-    reason: str = ""
-    message: str = ""
-    interrupted: bool = False
 
 
 class ResticRepositoryReconciler:
@@ -75,24 +69,31 @@ class ResticRepositoryReconciler:
         clock: Clock,
         scratch_dir: Path,
         fast_keys: FastKeys | None = None,
+        doubted_at: Callable[[ResticRepository], datetime.datetime | None] = lambda repository: None,
+        tell: Callable[[ResticRepository, Reason, str], None] = lambda repository, reason, message: None,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._lister = lister
         self._stores = stores
-        self._runner = runner
+        self._opener = RepositoryOpener(
+            client=client, namespace=namespace, runner=runner, scratch_dir=scratch_dir, fast_keys=fast_keys
+        )
         self._operations = operations
         self._clock = clock
-        self._scratch_dir = scratch_dir
         self._fast_keys = fast_keys
-        self._examined: dict[Key, tuple[str, int]] = {}  # the object and its spec that a key's operation looks at
+        self._doubted_at = doubted_at
+        self._tell = tell
+        self._slots = Slots(LOOKS_AT_ONCE, clock=clock)
+        self._examined: dict[Key, _Version] = {}  # the object, spec and wish that a key's operation looks at
+        self._heard: dict[str, str] = {}  # by UID: the wish to replace it that was looked into
 
     def reconcile(self, key: Key) -> Result:
         """Looks at a repository that is not Ready; records what was found."""
         repository = self._lister.get(key.namespace, key.name)
         if repository is None:
             self._operations.cancel(key, Reason.CANCELED)
-            self._operations.forget(key)
+            self._forget(key)
             return done()
         match self._operations.observe(key):
             case Running():
@@ -111,18 +112,31 @@ class ResticRepositoryReconciler:
 
     def _look(self, key: Key, repository: ResticRepository) -> Result:
         wants_key = self._fast_keys is not None and self._fast_keys.wanted(repository)
-        if not needs_a_look(repository, self._clock.now().timestamp(), wants_key=wants_key):
-            return done() if repository.status.phase == RepositoryPhase.READY else again_in(NOT_READY_RETRY_SECONDS)
+        now, ready = self._clock.now().timestamp(), repository.status.phase == RepositoryPhase.READY
+        doubted = self._doubted_at(repository)
+        heard = self._heard.get(repository.metadata.uid) == repository.metadata.annotation(REPLACE_ANNOTATION)
+        wished = asks_for_a_look(repository) and not heard
+        if not wished and not needs_a_look(repository, now, wants_key=wants_key, doubted_at=doubted):
+            return again_in(seconds_to_next(repository, now) if ready else NOT_READY_RETRY_SECONDS)
+        if ready and not self._slots.try_take(str(key), ""):
+            return again_in(SLOT_RETRY_SECONDS)
+        self._heard[repository.metadata.uid] = repository.metadata.annotation(REPLACE_ANNOTATION)
         self._examined[key] = _version(repository)
         self._operations.start(key, lambda stop: self._examine(repository, stop))
         return done()
 
     def _look_again(self, key: Key) -> Result:
-        """Drops a finding that is about an older spec, another object of that name, or nothing at all."""
-        self._operations.forget(key)
+        """Drops a finding that is about an older spec or wish, another object of that name, or nothing at all."""
+        self._forget(key)
         return again_in(0)
 
+    def _forget(self, key: Key) -> None:
+        self._operations.forget(key)
+        self._slots.release(str(key))
+
     def _record(self, key: Key, repository: ResticRepository, finding: RepositoryFinding) -> Result:
+        if not finding.repository_id and not ends_ready(repository, finding.reason):
+            return self._keep_ready(key, repository, finding)
         change: JsonObject = {
             "phase": (RepositoryPhase.READY if finding.repository_id else RepositoryPhase.NOT_READY).value,
             "reason": finding.reason,
@@ -130,26 +144,50 @@ class ResticRepositoryReconciler:
             "checkedAt": timestamp(self._clock.now()),
         }
         if finding.repository_id:
-            change["repositoryID"] = finding.repository_id
-            change["passwordGeneration"] = finding.generation
-            if finding.fast_key_id:
-                change["fastKeyID"] = finding.fast_key_id
-            if not repository.status.cluster_id:
-                change["clusterID"] = self._stores.cluster_id
+            change |= self._pinned(repository, finding)
         patch_status(self._client, RESTIC_REPOSITORIES, repository, change)
-        self._operations.forget(key)
+        self._forget(key)
         if finding.repository_id:
             log.info("Repository ready", key=str(key), repository_id=finding.repository_id)
-            return done()
+            return again_in(READY_INTERVAL_SECONDS)
         log.warning("Repository not ready", key=str(key), reason=finding.reason, message=finding.message)
+        if repository.status.phase == RepositoryPhase.READY:
+            self._tell(repository, Reason(finding.reason), finding.message)
         return again_in(NOT_READY_RETRY_SECONDS)
+
+    def _keep_ready(self, key: Key, repository: ResticRepository, finding: RepositoryFinding) -> Result:
+        """What was Ready stays so where a look could not tell otherwise; it is tried again tomorrow."""
+        patch_status(self._client, RESTIC_REPOSITORIES, repository, {"checkedAt": timestamp(self._clock.now())})
+        self._forget(key)
+        log.warning("Repository not looked at", key=str(key), reason=finding.reason, message=finding.message)
+        return again_in(READY_INTERVAL_SECONDS)
+
+    def _pinned(self, repository: ResticRepository, finding: RepositoryFinding) -> JsonObject:
+        change = replaced(repository, finding.repository_id, self._clock.now())
+        if change:
+            if self._fast_keys is not None:
+                self._fast_keys.try_again(repository)
+            log.warning(
+                "Repository replaced",
+                key=repository.metadata.key,
+                old=repository.status.repository_id,
+                new=finding.repository_id,
+            )
+            message = f"{finding.repository_id} took the place of {repository.status.repository_id}"
+            self._tell(repository, Reason.REPOSITORY_REPLACED, message)
+        change |= {"repositoryID": finding.repository_id, "passwordGeneration": finding.generation}
+        if finding.fast_key_id:
+            change["fastKeyID"] = finding.fast_key_id
+        if change.get("clusterID", repository.status.cluster_id) == "":
+            change["clusterID"] = self._stores.cluster_id
+        return change
 
     def _examine(self, repository: ResticRepository, stop: StopToken) -> RepositoryFinding:
         try:
             stores = self._stores.checked()
-            if repository.spec.initialize and not stores.restore_only:
+            if (repository.spec.initialize or is_given_up(repository)) and not stores.restore_only:
                 stores = self._stores.owned()
-            return self._open_or_make(repository, stores, stop)
+            return self._opener.open_or_make(repository, stores, stop)
         except (VolumeFailure, StoreFailure, SettingsError) as error:
             return RepositoryFinding(reason=error.reason.value, message=error.message)
         except CancelledError:
@@ -161,66 +199,7 @@ class ResticRepositoryReconciler:
         except KubeError as error:
             return RepositoryFinding(reason=Reason.INTERNAL.value, message=str(error))
 
-    def _open_or_make(self, repository: ResticRepository, stores: OpenStores, stop: StopToken) -> RepositoryFinding:
-        generation = max(1, repository.status.password_generation)
-        environment = restic_environment(
-            repository=repository.spec.restic_identifier,
-            password=self._password(stores, generation),
-            location=stores.settings.location,
-            credentials=stores.settings.credentials,
-            cache_dir=str(self._scratch_dir / "restic-cache"),
-            key_hint=repository.status.fast_key_id,
-        )
-        try:
-            found = open_repository(self._runner, environment, stop)
-        except RepositoryMissingError:
-            refusal = refusal_to_make(repository, restore_only=stores.restore_only)
-            if refusal is not None:
-                return RepositoryFinding(reason=Reason.REPOSITORY_MISSING.value, message=refusal)
-            found = init_repository(self._runner, environment, stop)
-            log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
-        finding = compare_identity(repository, found, generation)
-        if not finding.repository_id or self._fast_keys is None or not self._fast_keys.wanted(repository):
-            return finding
-        fast_key = self._fast_keys.ensure(repository, stores, environment, stop)
-        return dataclasses.replace(finding, fast_key_id=fast_key)
 
-    def _password(self, stores: OpenStores, generation: int) -> Password:
-        if stores.restore_only:  # what is here was encrypted by somebody else, so a new password opens none of it
-            return read_password(self._client, self._namespace, generation)
-        return ensure_password(self._client, self._namespace, stores.restic, generation)
-
-
-def _version(repository: ResticRepository) -> tuple[str, int]:
-    return repository.metadata.uid, repository.metadata.generation
-
-
-def needs_a_look(repository: ResticRepository, now: float, *, wants_key: bool = False) -> bool:
-    """Whether restic must be asked: the phase is not Ready, and was not found so just now; or it lacks a key."""
-    status = repository.status
-    if status.phase == RepositoryPhase.READY and status.repository_id:
-        return wants_key
-    if status.checked_at is None:
-        return True
-    return now - status.checked_at.timestamp() >= LOOK_INTERVAL_SECONDS
-
-
-def refusal_to_make(repository: ResticRepository, *, restore_only: bool = False) -> str | None:
-    """Why a missing repository must not be made, or None where it may."""
-    where, pinned = repository.spec.restic_identifier, repository.status.repository_id
-    if pinned:
-        return f"repository {pinned} was at {where} and is gone; bring it back, Ark never makes it anew by itself"
-    if restore_only:
-        return f"there is no repository at {where}, and an installation that only restores makes none"
-    if not repository.spec.initialize:
-        return f"there is no repository at {where}, and only the first backup of a namespace makes one"
-    return None
-
-
-def compare_identity(repository: ResticRepository, found: str, generation: int) -> RepositoryFinding:
-    """Whether the id that restic told is the pinned one."""
-    pinned = repository.status.repository_id
-    if pinned and found != pinned:
-        message = f"the repository at {repository.spec.restic_identifier} has the id {found}, pinned is {pinned}"
-        return RepositoryFinding(reason=Reason.FOREIGN_REPOSITORY.value, message=message)
-    return RepositoryFinding(repository_id=found, generation=generation)
+def _version(repository: ResticRepository) -> _Version:
+    meta = repository.metadata
+    return meta.uid, meta.generation, meta.annotation(REPLACE_ANNOTATION), repository.status.repository_id

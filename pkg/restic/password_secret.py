@@ -15,6 +15,11 @@ def is_password_key(key: str) -> bool:
     return key == PASSWORD_KEY or (generation != key and generation.isdecimal())
 
 
+def generation_of(key: str) -> int:
+    """The generation that a password key of the Secret names."""
+    return 1 if key == PASSWORD_KEY else int(key.removeprefix(f"{PASSWORD_KEY}-"))
+
+
 def passwords_of(data: Mapping[str, str] | None) -> dict[str, str]:
     """Key to password; what else the Secret holds is left out.
 

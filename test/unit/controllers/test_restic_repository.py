@@ -2,114 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import queue
 import threading
 from pathlib import Path
 
 import pytest
 
-from pkg.apis.ark import Config, StorageProvider
-from pkg.apis.meta import JsonObject, ObjectMeta
-from pkg.apis.volumes import ResticRepository
-from pkg.controllers.config import ConfigReconciler
-from pkg.controllers.restic_repository import (
-    LOOK_INTERVAL_SECONDS,
-    NOT_READY_RETRY_SECONDS,
-    RepositoryFinding,
-    ResticRepositoryReconciler,
-)
-from pkg.controllers.stores import Stores
+from pkg.controllers.repository_looks import LOOK_INTERVAL_SECONDS, READY_INTERVAL_SECONDS
+from pkg.controllers.restic_repository import NOT_READY_RETRY_SECONDS
 from pkg.kube.errors import ServerError, TransportError
 from pkg.kube.refs import RESTIC_REPOSITORIES, SECRETS
-from pkg.manager.operations import Operations
-from pkg.manager.reconciler import Result, again_in, done
+from pkg.manager.reconciler import again_in, done
 from pkg.restic.command import Command
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.finished import Ended, Finished
-from pkg.testing.fakeapi import FakeApi
-from pkg.testing.fakeclock import FakeClock
-from pkg.testing.fakerestic import FakeRepository, FakeRestic
-from pkg.testing.fakes import FakeLister
-from pkg.workqueue.key import Key
-
-NAMESPACE = "heptio-ark"
-KEY = Key(NAMESPACE, "shop")
-PLACE = "/backups/shop"
-PASSWORD = "correct horse"
-LONG_SECONDS = 10.0
-
-
-class World:
-    """A server with a local directory as its store and a restic in memory."""
-
-    def __init__(self, tmp_path: Path, *, cluster_id: str = "cluster-1", password: str = PASSWORD) -> None:
-        (tmp_path / "bucket").mkdir(exist_ok=True)
-        self.api, self.clock, self.restic = FakeApi(), FakeClock(), FakeRestic()
-        self.configs = FakeLister([config(tmp_path)])
-        self.lister: FakeLister[ResticRepository] = FakeLister()
-        self.ended: queue.SimpleQueue[Key] = queue.SimpleQueue()
-        self.operations: Operations[RepositoryFinding] = Operations("r", clock=self.clock, on_finished=self.ended.put)
-        stores = Stores(ConfigReconciler(self.configs, {}, NAMESPACE), cluster_id)
-        self.reconciler = ResticRepositoryReconciler(
-            self.api.client,
-            NAMESPACE,
-            self.lister,
-            stores=stores,
-            runner=self.restic,
-            operations=self.operations,
-            clock=self.clock,
-            scratch_dir=tmp_path,
-        )
-        if password:
-            metadata: JsonObject = {"name": "ark-restic-credentials", "namespace": NAMESPACE}
-            self.api.client.create_raw(SECRETS, NAMESPACE, {"metadata": metadata, "data": encoded(password)})
-
-    def add(self, *, initialize: bool = False, status: JsonObject | None = None) -> None:
-        spec: JsonObject = {"volumeNamespace": "shop", "resticIdentifier": PLACE, "initialize": initialize}
-        metadata: JsonObject = {"name": KEY.name, "namespace": NAMESPACE}
-        self.api.add(RESTIC_REPOSITORIES, {"metadata": metadata, "spec": spec, "status": status or {}})
-
-    def exists(self, identity: str = "id-1", password: str = PASSWORD) -> None:
-        self.restic.repositories[PLACE] = FakeRepository(id=identity, password=password)
-
-    def reconcile(self) -> Result:
-        found = self.api.client.list(RESTIC_REPOSITORIES, NAMESPACE, ResticRepository)
-        self.lister.objects = {obj.metadata.key: obj for obj in found}
-        return self.reconciler.reconcile(KEY)
-
-    def look(self) -> Result:
-        """One whole look: start it, wait for its end, record it."""
-        assert self.reconcile() == done()
-        self.await_end()
-        return self.reconcile()
-
-    def await_end(self) -> None:
-        assert self.ended.get(timeout=LONG_SECONDS) == KEY
-
-    @property
-    def verbs(self) -> list[str]:
-        return [command.verb for command in self.restic.commands]
-
-    @property
-    def stored(self) -> ResticRepository:
-        return self.api.client.get(RESTIC_REPOSITORIES, NAMESPACE, KEY.name, ResticRepository)
-
-
-def encoded(password: str) -> JsonObject:
-    return {"repository-password": base64.b64encode(password.encode()).decode()}
-
-
-def config(tmp_path: Path, bucket: str = "bucket") -> Config:
-    provider = StorageProvider(name="local", bucket=bucket, config={"path": str(tmp_path)})
-    return Config(metadata=ObjectMeta(name="default", namespace=NAMESPACE, uid="c"), backup_storage_provider=provider)
+from pkg.testing.fakerepository import KEY, LONG_SECONDS, NAMESPACE, PLACE, FakeRepositoryWorld, config
 
 
 def test_a_repository_that_restic_opens_is_ready_with_its_id_pinned(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists("id-1")
     world.add()
-    assert world.look() == done()
+    assert world.look() == again_in(READY_INTERVAL_SECONDS)
     status = world.stored.status
     assert (status.phase, status.repository_id, status.password_generation) == ("Ready", "id-1", 1)
     assert (status.cluster_id, status.checked_at) == ("cluster-1", world.clock.now())
@@ -117,17 +30,17 @@ def test_a_repository_that_restic_opens_is_ready_with_its_id_pinned(tmp_path: Pa
 
 
 def test_a_ready_repository_is_not_asked_again(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists()
     world.add()
     world.look()
     world.clock.advance(3600)
-    assert world.reconcile() == done()
+    assert world.reconcile() == again_in(READY_INTERVAL_SECONDS - 3600)
     assert world.verbs == ["cat config"]
 
 
 def test_a_missing_one_is_made_where_a_backup_asked_for_it(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.add(initialize=True)
     world.look()
     assert world.verbs == ["cat config", "init"]
@@ -136,7 +49,7 @@ def test_a_missing_one_is_made_where_a_backup_asked_for_it(tmp_path: Path) -> No
 
 
 def test_a_missing_one_is_not_made_for_a_restore(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.add(initialize=False)
     assert world.look() == again_in(NOT_READY_RETRY_SECONDS)
     assert (world.stored.status.phase, world.stored.status.reason) == ("NotReady", "RepositoryMissing")
@@ -145,7 +58,7 @@ def test_a_missing_one_is_not_made_for_a_restore(tmp_path: Path) -> None:
 
 
 def test_a_pinned_one_that_is_gone_is_never_made_again(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.add(initialize=True, status={"phase": "NotReady", "repositoryID": "id-1"})
     world.look()
     assert (world.stored.status.phase, world.stored.status.reason) == ("NotReady", "RepositoryMissing")
@@ -155,7 +68,7 @@ def test_a_pinned_one_that_is_gone_is_never_made_again(tmp_path: Path) -> None:
 
 
 def test_another_repository_at_the_place_is_refused_with_both_ids(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists("id-2")
     world.add(status={"phase": "NotReady", "repositoryID": "id-1"})
     world.look()
@@ -166,7 +79,7 @@ def test_another_repository_at_the_place_is_refused_with_both_ids(tmp_path: Path
 
 
 def test_only_restics_own_word_lets_a_repository_be_made(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists(password="another")
     world.add(initialize=True)
     world.look()
@@ -175,10 +88,10 @@ def test_only_restics_own_word_lets_a_repository_be_made(tmp_path: Path) -> None
 
 
 def test_a_bucket_of_another_cluster_is_not_initialized(tmp_path: Path) -> None:
-    first = World(tmp_path, cluster_id="cluster-1")
+    first = FakeRepositoryWorld(tmp_path, cluster_id="cluster-1")
     first.add(initialize=True)
     first.look()
-    second = World(tmp_path, cluster_id="cluster-2")
+    second = FakeRepositoryWorld(tmp_path, cluster_id="cluster-2")
     second.add(initialize=True)
     second.look()
     assert second.stored.status.reason == "RepositoryMissing"
@@ -187,10 +100,10 @@ def test_a_bucket_of_another_cluster_is_not_initialized(tmp_path: Path) -> None:
 
 
 def test_no_password_is_made_where_nothing_may_be_written(tmp_path: Path) -> None:
-    first = World(tmp_path, cluster_id="cluster-1")
+    first = FakeRepositoryWorld(tmp_path, cluster_id="cluster-1")
     first.add(initialize=True)
     first.look()
-    second = World(tmp_path, cluster_id="cluster-2", password="")
+    second = FakeRepositoryWorld(tmp_path, cluster_id="cluster-2", password="")
     second.add(initialize=True)
     second.look()
     assert second.stored.status.reason == "PasswordMissing"
@@ -198,10 +111,10 @@ def test_no_password_is_made_where_nothing_may_be_written(tmp_path: Path) -> Non
 
 
 def test_a_repository_of_another_cluster_is_opened_for_its_restores(tmp_path: Path) -> None:
-    first = World(tmp_path, cluster_id="cluster-1")
+    first = FakeRepositoryWorld(tmp_path, cluster_id="cluster-1")
     first.add(initialize=True)
     first.look()
-    second = World(tmp_path, cluster_id="cluster-2")
+    second = FakeRepositoryWorld(tmp_path, cluster_id="cluster-2")
     second.exists("id-1")
     second.add(initialize=True)
     second.look()
@@ -210,7 +123,7 @@ def test_a_repository_of_another_cluster_is_opened_for_its_restores(tmp_path: Pa
 
 
 def test_a_bucket_that_is_missing_keeps_restic_from_starting(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.configs.put(config(tmp_path, bucket="elsewhere"))
     world.add(initialize=True)
     world.look()
@@ -219,7 +132,7 @@ def test_a_bucket_that_is_missing_keeps_restic_from_starting(tmp_path: Path) -> 
 
 
 def test_a_config_that_is_missing_is_the_reason(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.configs.remove(NAMESPACE, "default")
     world.add()
     world.look()
@@ -227,7 +140,7 @@ def test_a_config_that_is_missing_is_the_reason(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_cannot_be_read_makes_no_password(tmp_path: Path) -> None:
-    world = World(tmp_path, password="")
+    world = FakeRepositoryWorld(tmp_path, password="")
     world.add(initialize=True)
     world.api.fail_next(ServerError("etcd is ill", code=500), method="GET", ref=SECRETS)
     world.look()
@@ -236,20 +149,20 @@ def test_a_secret_that_cannot_be_read_makes_no_password(tmp_path: Path) -> None:
 
 
 def test_a_repository_that_is_not_ready_is_looked_at_again_when_it_is_time(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.add()
     world.look()
     assert world.reconcile() == again_in(NOT_READY_RETRY_SECONDS)
     assert len(world.verbs) == 1
     world.clock.advance(LOOK_INTERVAL_SECONDS)
     world.exists()
-    assert world.look() == done()
+    assert world.look() == again_in(READY_INTERVAL_SECONDS)
     status = world.stored.status
     assert (status.phase, status.reason, status.message) == ("Ready", "", "")
 
 
 def test_a_finding_that_could_not_be_written_is_kept_for_the_next_time(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.add(initialize=True)
     world.reconcile()
     world.await_end()
@@ -262,7 +175,7 @@ def test_a_finding_that_could_not_be_written_is_kept_for_the_next_time(tmp_path:
 
 
 def test_a_finding_about_an_older_spec_is_not_recorded(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.add(initialize=False)
     world.reconcile()
     world.await_end()
@@ -274,7 +187,7 @@ def test_a_finding_about_an_older_spec_is_not_recorded(tmp_path: Path) -> None:
 
 
 def test_a_finding_about_a_deleted_object_is_not_recorded_on_its_successor(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists("id-old")
     world.add()
     world.reconcile()
@@ -288,7 +201,7 @@ def test_a_finding_about_a_deleted_object_is_not_recorded_on_its_successor(tmp_p
 
 
 def test_a_look_that_is_stopped_found_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists()
     world.add()
 
@@ -303,7 +216,7 @@ def test_a_look_that_is_stopped_found_nothing(tmp_path: Path) -> None:
 
 
 def test_a_crash_is_not_ready_for_an_internal_reason(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.add()
 
     def crash(command: Command, environment: ResticEnvironment | None) -> Finished | None:
@@ -316,7 +229,7 @@ def test_a_crash_is_not_ready_for_an_internal_reason(tmp_path: Path) -> None:
 
 
 def test_a_deleted_object_leaves_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists()
     world.add()
     world.reconcile()
@@ -327,7 +240,7 @@ def test_a_deleted_object_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_looking_never_blocks_the_reconciler(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = FakeRepositoryWorld(tmp_path)
     world.exists()
     world.add()
     go = threading.Event()
