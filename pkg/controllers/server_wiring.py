@@ -36,7 +36,7 @@ from pkg.controllers.node_wiring import NodeWiring
 from pkg.controllers.orphans_wiring import OrphanParts, add_orphans
 from pkg.controllers.recovery_kit_wiring import add_recovery_kit
 from pkg.controllers.repositories import Repositories
-from pkg.controllers.restic_repository import RepositoryFinding, ResticRepositoryReconciler
+from pkg.controllers.repository_wiring import RepositoryParts, add_repositories
 from pkg.controllers.restore import RestoreKindOfEngine
 from pkg.controllers.restorer import ServerRestorer
 from pkg.controllers.schedule_wiring import ScheduleParts, add_schedules
@@ -173,27 +173,24 @@ class ServerWiring:
         self._manager.add_ready_check("location", reconciler.trouble)
 
     def _add_repositories(self) -> Repositories:
-        late, given = _Late(), self._given
-        operations: Operations[RepositoryFinding] = self._operations("repository", late)
-        reconciler = ResticRepositoryReconciler(
-            self._client,
-            given.namespace,
-            self._repositories.lister,
+        given = self._given
+        parts = RepositoryParts(
+            client=self._client,
+            namespace=given.namespace,
+            repositories=self._repositories,
+            captures=self._captures,
+            fillings=self._fillings,
             stores=self._stores,
             runner=given.runner,
-            operations=operations,
-            clock=given.clock,
             scratch_dir=given.scratch_dir,
+            clock=given.clock,
             fast_keys=self._fast_keys() if given.fast_keys else None,
         )
-        controller = self._manager.controller("restic-repository", reconciler)
-        controller.watch(self._repositories)
-        late.controllers.append(controller)
         return Repositories(
             client=self._client,
             namespace=given.namespace,
             lister=self._repositories.lister,
-            controller=controller,
+            controller=add_repositories(self._manager, parts),
             changes=self._changes,
             clock=given.clock,
         )
