@@ -11,8 +11,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from pkg.apis.core import Namespace
+from pkg.cli.limit_options import server_limit_options
 from pkg.cli.process import ProcessSettings, daemon_options, process_settings
 from pkg.controllers.definitions import drift
+from pkg.controllers.limits import DEFAULT_LIMITS, ClusterLimits
 from pkg.controllers.server_wiring import ServerWiring, Surroundings
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK
@@ -21,7 +23,7 @@ from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.exec import exec_in_pod
 from pkg.kube.refs import ARK_KINDS, NAMESPACES
 from pkg.kube.stop import StopToken
-from pkg.kube.transport import load_transport
+from pkg.kube.transport import KubeTransport, load_transport
 from pkg.manager import gc_policy
 from pkg.manager.errors import ManagerError
 from pkg.manager.leader import LeaderElector, LeaseSettings
@@ -40,6 +42,7 @@ log = structlog.get_logger()
 
 @click.command("server")
 @daemon_options
+@server_limit_options
 @click.option("--fast-key/--no-fast-key", default=True, help="A cheap second key for repositories with our password.")
 @click.option("--plugin-dir", default="/plugins", hidden=True, help="Accepted as in 0.9; there are no plug-ins.")
 def command(
@@ -50,6 +53,7 @@ def command(
     namespace: str,
     fast_key: bool,
     plugin_dir: str,
+    limits: ClusterLimits,
 ) -> None:
     """Run the Ark server: backups, restores, repositories and downloads."""
     configure_logs(log_level, log_format)
@@ -57,13 +61,19 @@ def command(
     install_signals(stop)
     try:
         settings = process_settings(namespace, os.environ)
-        sys.exit(run_server(settings, metrics_address, kubeconfig, stop, fast_keys=fast_key))
+        sys.exit(run_server(settings, metrics_address, kubeconfig, stop, fast_keys=fast_key, limits=limits))
     except (KubeError, ManagerError, ResticError) as error:
         raise click.ClickException(str(error)) from error
 
 
 def run_server(
-    settings: ProcessSettings, metrics_address: str, kubeconfig: str, stop: StopToken, *, fast_keys: bool = True
+    settings: ProcessSettings,
+    metrics_address: str,
+    kubeconfig: str,
+    stop: StopToken,
+    *,
+    fast_keys: bool = True,
+    limits: ClusterLimits = DEFAULT_LIMITS,
 ) -> int:
     """Wires the server and runs it; returns the exit code."""
     gc_policy.apply()
@@ -72,17 +82,8 @@ def run_server(
     cluster_id = check_cluster(client, settings.namespace)
     runner = Runner(base=settings.environ)
     log.info("Server starting", namespace=settings.namespace, cluster=cluster_id, restic=check_version(runner, stop))
-    lease = LeaseSettings(namespace=settings.namespace, name=LEASE_NAME, identity=settings.pod_uid)
     registry = CollectorRegistry()
-    manager = Manager(
-        client,
-        metrics_address=metrics_address,
-        grace_seconds=GRACE_SECONDS,
-        registry=registry,
-        clock=REAL_CLOCK,
-        elector=LeaderElector(Client(transport.new_connection()), lease, REAL_CLOCK, registry),
-        component="ark-server",
-    )
+    manager = _manager(transport, settings, metrics_address, registry)
     given = Surroundings(
         namespace=settings.namespace,
         cluster_id=cluster_id,
@@ -95,12 +96,29 @@ def run_server(
         registry=registry,
         clock=REAL_CLOCK,
         fast_keys=fast_keys,
+        limits=limits,
         execute=functools.partial(exec_in_pod, transport),
     )
     ServerWiring(manager, client, given).add_all()
     manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
     _watch_definitions(manager, client)
     return manager.run(stop)
+
+
+def _manager(
+    transport: KubeTransport, settings: ProcessSettings, metrics_address: str, registry: CollectorRegistry
+) -> Manager:
+    """A manager whose lease has a connection of its own, which no other request can hold up."""
+    lease = LeaseSettings(namespace=settings.namespace, name=LEASE_NAME, identity=settings.pod_uid)
+    return Manager(
+        Client(transport),
+        metrics_address=metrics_address,
+        grace_seconds=GRACE_SECONDS,
+        registry=registry,
+        clock=REAL_CLOCK,
+        elector=LeaderElector(Client(transport.new_connection()), lease, REAL_CLOCK, registry),
+        component="ark-server",
+    )
 
 
 def _watch_definitions(manager: Manager, client: Client) -> None:

@@ -1,15 +1,17 @@
 """Which captures are created next: the server admits by creating (design.md invariant 4).
 
-Limits hold per repository and for the whole cluster; among namespaces the one with the fewest running goes first,
-so that a namespace with a thousand volumes does not starve one with two. The volumes of a pod that is to be frozen
-are admitted together or not at all: those that are there wait for the others, and the pod is frozen for all of them.
+Limits hold per repository and for the whole cluster, for all backups together. Among namespaces the one with the
+fewest running goes first, so that a namespace with a thousand volumes does not starve one with two; within a namespace
+the backup with the fewest. The volumes of a pod that is to be frozen are admitted together or not at all: those that
+are there wait for the others, and the pod is frozen for all of them. Who is next and does not fit is waited for, so
+that a large pod is not overtaken for ever.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PER_REPOSITORY = 4
 WHOLE_CLUSTER = 32
@@ -20,12 +22,23 @@ class Candidate:
     """A capture that waits, or one that runs.
 
     Attributes:
+        backup: UID of the Backup that wants it.
         group: What must be admitted together; empty for a capture that stands alone.
     """
 
     name: str
     repository: str
+    backup: str = ""
+    node: str = ""
     group: str = ""
+
+    @property
+    def unit(self) -> tuple[str, str]:
+        """What it is admitted with: a pod of its backup, or itself alone."""
+        return self.backup, self.group or f"alone {self.name}"
+
+
+Unit = list[Candidate]
 
 
 def admit(
@@ -36,40 +49,88 @@ def admit(
     whole_cluster: int = WHOLE_CLUSTER,
     closed: Container[str] = frozenset(),
 ) -> list[Candidate]:
-    """The candidates to create now, in the order to create them; within a repository first come, first served.
+    """The candidates to create now, in the order to create them.
 
     Nothing begins in a closed repository; a group that has begun there is completed, because its pod may be frozen.
+
+    Args:
+        waiting: Of all backups, the oldest backup's first; of one backup and repository, first come, first served.
+        running: What was created and has no result yet.
+        per_repository: How many may run in one repository; a larger pod has it to itself.
+        whole_cluster: How many may run altogether; a larger pod has the cluster to itself.
+        closed: Repositories in which nothing new begins.
     """
     running = tuple(running)
-    begun = {candidate.group for candidate in running} - {""}
-    admitted = [candidate for candidate in waiting if candidate.group in begun]
-    in_use = Counter(candidate.repository for candidate in (*running, *admitted))
-    free = whole_cluster - in_use.total()
-    queues = _queues(candidate for candidate in waiting if candidate.group not in begun)
+    begun = {candidate.unit for candidate in running if candidate.group}
+    admitted = [candidate for candidate in waiting if candidate.unit in begun]
+    load = _Load()
+    load.add([*running, *admitted])
+    lines = _lines(
+        candidate for candidate in waiting if candidate.unit not in begun and candidate.repository not in closed
+    )
     while True:
-        open_queues = [
-            name
-            for name, queue in queues.items()
-            if queue
-            and name not in closed
-            and in_use[name] + min(len(queue[0]), per_repository) <= per_repository
-            and min(len(queue[0]), whole_cluster) <= free
-        ]
-        if not open_queues:
+        heads = [line.head(load) for line in lines.values() if line.waits]
+        open_heads = [unit for unit in heads if load.fits_repository(unit, per_repository)]
+        unit = min(open_heads, key=load.rank, default=None)
+        if unit is None or not load.fits_cluster(unit, whole_cluster):
             return admitted
-        name = min(open_queues, key=lambda queue: in_use[queue])
-        unit = queues[name].pop(0)
+        lines[unit[0].repository].take(unit)
         admitted += unit
-        in_use[name] += len(unit)
-        free -= len(unit)
+        load.add(unit)
 
 
-def _queues(waiting: Iterable[Candidate]) -> dict[str, list[list[Candidate]]]:
+@dataclass(slots=True)
+class _Load:
+    """What runs where."""
+
+    total: int = 0
+    by_repository: Counter[str] = field(default_factory=Counter)
+    by_node: Counter[str] = field(default_factory=Counter)
+    by_backup: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, candidates: Sequence[Candidate]) -> None:
+        self.total += len(candidates)
+        for one in candidates:
+            self.by_repository[one.repository] += 1
+            self.by_node[one.node] += 1
+            self.by_backup[one.repository, one.backup] += 1
+
+    def rank(self, unit: Unit) -> tuple[int, int]:
+        """The namespace with the fewest goes first, and among equals the node with the fewest."""
+        return self.by_repository[unit[0].repository], self.by_node[unit[0].node]
+
+    def fits_repository(self, unit: Unit, limit: int) -> bool:
+        return self.by_repository[unit[0].repository] + min(len(unit), limit) <= limit
+
+    def fits_cluster(self, unit: Unit, limit: int) -> bool:
+        return self.total + min(len(unit), limit) <= limit
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits for one repository, by backup."""
+
+    by_backup: dict[str, list[Unit]] = field(default_factory=dict)
+
+    @property
+    def waits(self) -> bool:
+        return any(self.by_backup.values())
+
+    def head(self, load: _Load) -> Unit:
+        """Whose turn it is: of the backup with the fewest running here, among equals of the first."""
+        waiting = [units[0] for units in self.by_backup.values() if units]
+        return min(waiting, key=lambda unit: load.by_backup[unit[0].repository, unit[0].backup])
+
+    def take(self, unit: Unit) -> None:
+        self.by_backup[unit[0].backup].remove(unit)
+
+
+def _lines(waiting: Iterable[Candidate]) -> dict[str, _Line]:
     """By repository, what is admitted together, in the order of the first of each."""
-    units: dict[tuple[str, str], list[Candidate]] = {}
+    units: dict[tuple[str, tuple[str, str]], Unit] = {}
     for candidate in waiting:
-        units.setdefault((candidate.repository, candidate.group or f"alone {candidate.name}"), []).append(candidate)
-    queues: dict[str, list[list[Candidate]]] = {}
-    for (repository, _), unit in units.items():
-        queues.setdefault(repository, []).append(unit)
-    return queues
+        units.setdefault((candidate.repository, candidate.unit), []).append(candidate)
+    lines: dict[str, _Line] = {}
+    for (repository, (backup, _)), unit in units.items():
+        lines.setdefault(repository, _Line()).by_backup.setdefault(backup, []).append(unit)
+    return lines

@@ -5,29 +5,37 @@ Pure: `plan_captures` sorts every wanted capture into finished, lost, running or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBackupStatus
-from pkg.controllers.admission import Candidate, admit
+from pkg.controllers.admission import Candidate
 from pkg.controllers.agents import AgentVerdict
 
 TERMINAL = frozenset({VolumePhase.COMPLETED, VolumePhase.FAILED})
+Admission = Callable[[Sequence[Candidate], Sequence[Candidate]], Container[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A capture that the engine asked for."""
+    """A capture that the engine asked for; `backup` is the UID of its Backup."""
 
     name: str
     spec: PodVolumeBackupSpec
+    backup: str = ""
 
     @property
     def candidate(self) -> Candidate:
         """As admission sees it: the volumes of a pod that is to be frozen belong together."""
         group = self.spec.pod.uid if self.spec.hold else ""
-        return Candidate(name=self.name, repository=self.spec.repository, group=group)
+        return Candidate(
+            name=self.name,
+            repository=self.spec.repository,
+            backup=self.backup,
+            node=self.spec.node,
+            group=group,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,8 +60,7 @@ def plan_captures(
     seen: Mapping[str, PodVolumeBackup],
     created: frozenset[str],
     verdict: Callable[[str], AgentVerdict],
-    others_running: Sequence[Candidate],
-    is_closed: Callable[[str], bool] = lambda repository: False,
+    admission: Admission,
 ) -> CapturePlan:
     """Sorts the captures that have no result yet.
 
@@ -62,12 +69,11 @@ def plan_captures(
         seen: PodVolumeBackups in the cache, by name.
         created: Names that were created or adopted by this run.
         verdict: Whether a node can take work.
-        others_running: Captures of other backups that are not terminal.
-        is_closed: Whether maintenance has a repository, or is about to take it.
+        admission: Names what may be created, given what waits and what runs of this backup.
     """
     plan = CapturePlan()
     waiting: list[Wanted] = []
-    running = list(others_running)
+    running: list[Candidate] = []
     for want in wanted:
         obj = seen.get(want.name)
         if obj is not None and obj.status.phase in TERMINAL:
@@ -77,8 +83,7 @@ def plan_captures(
             _watch(plan, want, obj, verdict)
         else:
             _queue(plan, waiting, want, verdict(want.spec.node))
-    closed = {name for name in {want.spec.repository for want in waiting} if is_closed(name)}
-    admitted = {one.name for one in admit([want.candidate for want in waiting], running, closed=closed)}
+    admitted = admission([want.candidate for want in waiting], running)
     plan.create = [want for want in waiting if want.name in admitted]
     return plan
 

@@ -6,7 +6,7 @@ finds them running or finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -16,6 +16,7 @@ from pkg.apis.names import API_VERSION, BACKUP_NAME_LABEL, BACKUP_UID_LABEL, NOD
 from pkg.apis.reasons import Reason, VolumePhase
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBackupStatus
 from pkg.controllers.admission import Candidate
+from pkg.controllers.admission_desk import AdmissionDesk
 from pkg.controllers.capture_plan import TERMINAL, CapturePlan, Wanted, failed, plan_captures
 from pkg.controllers.change_signal import ChangeSignal
 from pkg.controllers.maintenance_gate import MaintenanceGate
@@ -31,14 +32,22 @@ from pkg.volumes.naming import label_value
 
 LOOK_AGAIN_SECONDS = 5.0
 CANCEL_WAIT_SECONDS = 60.0
+WAITING_FOR_RESTORE = "WaitingForRestore"  # reason of an Event
 
 log = structlog.get_logger()
 
+OnWaiting = Callable[[str, str], None]
 OnStatuses = Callable[[Mapping[str, PodVolumeBackupStatus]], None]
 
 
 class Captures:
-    """Carries out `plan_captures` for one backup."""
+    """Carries out `plan_captures` for one backup.
+
+    Args:
+        desk: Where all backups ask what they may create.
+        gate: Keeps captures out of a repository that maintenance has.
+        on_waiting: Told once, with a reason and a sentence, for what a repository's captures wait.
+    """
 
     def __init__(
         self,
@@ -49,7 +58,9 @@ class Captures:
         agents: NodeAgents,
         changes: ChangeSignal,
         clock: Clock,
+        desk: AdmissionDesk,
         gate: MaintenanceGate | None = None,
+        on_waiting: OnWaiting = lambda reason, message: None,
     ) -> None:
         self._backup = backup
         self._namespace = backup.metadata.namespace
@@ -59,13 +70,16 @@ class Captures:
         self._changes = changes
         self._clock = clock
         self._gate = gate or MaintenanceGate(clock, busy=lambda name: False, changed=lambda: None)
+        self._desk = desk
+        self._on_waiting = on_waiting
+        self._waits_for_restore: set[str] = set()
         self._wanted: dict[str, Wanted] = {}
         self._created: set[str] = set()
         self._results: dict[str, PodVolumeBackupStatus] = {}
 
     def want(self, name: str, spec: PodVolumeBackupSpec) -> None:
         """Asks for a capture; it is created when `wait` admits it."""
-        self._wanted[name] = Wanted(name=name, spec=spec)
+        self._wanted[name] = Wanted(name=name, spec=spec, backup=self._backup.metadata.uid)
 
     def release(self, names: Iterable[str]) -> None:
         """Lets captures that were asked for with `hold` run: their pod is frozen."""
@@ -77,6 +91,12 @@ class Captures:
 
     def wait(self, stop: StopToken, on_change: OnStatuses) -> dict[str, PodVolumeBackupStatus]:
         """Blocks until every capture has a result; cancels them when stopped for `Canceled`."""
+        try:
+            return self._wait(stop, on_change)
+        finally:
+            self._desk.leave(self._backup.metadata.uid)
+
+    def _wait(self, stop: StopToken, on_change: OnStatuses) -> dict[str, PodVolumeBackupStatus]:
         while len(self._results) < len(self._wanted):
             if stop.cancelled:
                 return self._stopped(stop)
@@ -96,14 +116,16 @@ class Captures:
 
     def _plan(self, seen: Mapping[str, PodVolumeBackup]) -> CapturePlan:
         open_ = [want for name, want in self._wanted.items() if name not in self._results]
-        others = [
-            Candidate(name=obj.metadata.name, repository=obj.spec.repository)  # in no group of this backup
-            for obj in self._lister.list(self._namespace)
-            if obj.metadata.name not in self._wanted and obj.status.phase not in TERMINAL
-        ]
-        return plan_captures(
-            open_, seen, frozenset(self._created), self._agents.verdict, others, is_closed=self._gate.is_closed
-        )
+        return plan_captures(open_, seen, frozenset(self._created), self._agents.verdict, self._admission)
+
+    def _admission(self, waiting: Sequence[Candidate], running: Sequence[Candidate]) -> frozenset[str]:
+        admitted = self._desk.ask(self._backup.metadata.uid, waiting, running)
+        for repository in sorted(admitted.restoring - self._waits_for_restore):
+            message = f"volumes of repository {repository} are backed up when its restores are done"
+            log.info("Volume backups wait", backup=self._backup.metadata.key, repository=repository, message=message)
+            self._on_waiting(WAITING_FOR_RESTORE, message)
+        self._waits_for_restore |= admitted.restoring
+        return admitted.names
 
     def _act(self, plan: CapturePlan) -> None:
         self._results.update(plan.finished)

@@ -10,6 +10,7 @@ import msgspec
 
 from pkg.apis.label_selector import matches
 from pkg.apis.meta import LabelSelector, LabelSelectorRequirement
+from pkg.controllers.admission import PER_REPOSITORY, WHOLE_CLUSTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,9 @@ class ClusterLimits:
 
     per_repository: int
     whole_cluster: int
+
+
+DEFAULT_LIMITS = ClusterLimits(per_repository=PER_REPOSITORY, whole_cluster=WHOLE_CLUSTER)
 
 
 class RuleSelector(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pkg.apis.names import CONFIG_NAME, RESTORE_UID_LABEL
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeRestore, ResticRepository
 from pkg.backup.hook_runner import Execute
 from pkg.backup.job import VolumeCapturer
+from pkg.controllers.admission_desk import AdmissionDesk
 from pkg.controllers.backup import BackupKindOfEngine
 from pkg.controllers.capturer import ServerCapturer
 from pkg.controllers.captures import Captures
@@ -28,6 +30,7 @@ from pkg.controllers.download_request import DownloadRequestReconciler
 from pkg.controllers.engine_reconciler import EngineOutcome, EngineReconciler
 from pkg.controllers.fast_keys import FastKeys
 from pkg.controllers.holder_wiring import HolderParts, add_gone_holders
+from pkg.controllers.limits import DEFAULT_LIMITS, ClusterLimits
 from pkg.controllers.location import LocationFinding, LocationReconciler
 from pkg.controllers.location_record import RecordInCluster
 from pkg.controllers.maintenance_wiring import MaintenanceSurroundings, MaintenanceWiring
@@ -40,6 +43,7 @@ from pkg.controllers.repository_wiring import RepositoryParts, add_repositories
 from pkg.controllers.restore import RestoreKindOfEngine
 from pkg.controllers.restorer import ServerRestorer
 from pkg.controllers.schedule_wiring import ScheduleParts, add_schedules
+from pkg.controllers.server_limits_wiring import add_server_limits
 from pkg.controllers.stores import Stores
 from pkg.controllers.sync_wiring import add_sync
 from pkg.controllers.volume_time import volume_timeout
@@ -99,6 +103,7 @@ class Surroundings:
     registry: CollectorRegistry
     clock: Clock
     fast_keys: bool
+    limits: ClusterLimits = DEFAULT_LIMITS
     execute: Execute
 
 
@@ -155,6 +160,18 @@ class ServerWiring:
         self._add_orphans()
         self._add_gone_holders()
 
+    def _admission_desk(self) -> AdmissionDesk:
+        given = self._given
+        return add_server_limits(
+            self._manager,
+            given.limits,
+            given.registry,
+            namespace=given.namespace,
+            changes=self._changes,
+            is_closed=self._maintenance.gate.is_closed,
+            clock=given.clock,
+        )
+
     def _operations(self, name: str, late: _Late) -> Operations[R]:
         operations: Operations[R] = Operations(name, clock=self._given.clock, on_finished=late.enqueue)
         self._manager.add_operations(operations)
@@ -200,7 +217,7 @@ class ServerWiring:
         return FastKeys(client=self._client, namespace=given.namespace, runner=given.runner, clock=given.clock)
 
     def _add_backups(self, repositories: Repositories) -> None:
-        given = self._given
+        given, desk = self._given, self._admission_desk()
 
         def capturer(backup: Backup, location: StorageLocation) -> VolumeCapturer:
             captures = Captures(
@@ -210,7 +227,9 @@ class ServerWiring:
                 agents=self._nodes.agents,
                 changes=self._changes,
                 clock=given.clock,
+                desk=desk,
                 gate=self._maintenance.gate,
+                on_waiting=functools.partial(self._events.event, backup),
             )
             timeout = volume_timeout(backup.metadata, self._stores.settings().pod_volume_timeout_seconds)
             return ServerCapturer(captures=captures, repositories=repositories, location=location, timeout=timeout)

@@ -54,3 +54,66 @@ def test_a_pod_that_was_admitted_in_part_gets_the_rest_whatever_runs() -> None:
 
 def test_a_large_pod_is_not_overtaken_in_its_repository() -> None:
     assert admit(pod("db", 4) + of("a", 9), of("a", 1, start=9)) == []
+
+
+def wants(backup: str, repository: str, count: int, *, node: str = "", group: str = "") -> list[Candidate]:
+    return [
+        Candidate(
+            name=f"{backup}-{repository}-{group}{index}", repository=repository, backup=backup, node=node, group=group
+        )
+        for index in range(count)
+    ]
+
+
+def test_two_backups_share_one_limit() -> None:
+    waiting = wants("old", "a", 9) + wants("new", "a", 9)
+    assert len(admit(waiting, [])) == 4
+    assert len(admit(waiting, wants("gone", "a", 3))) == 1
+
+
+def test_a_backup_with_many_volumes_does_not_starve_another_of_the_same_namespace() -> None:
+    admitted = names(admit(wants("many", "a", 1000) + wants("few", "a", 2), []))
+    assert sorted(admitted) == ["few-a-0", "few-a-1", "many-a-0", "many-a-1"]
+
+
+def test_a_backup_that_holds_the_repository_lets_the_other_have_what_comes_free() -> None:
+    running = wants("many", "a", 3)
+    assert names(admit(wants("many", "a", 9)[3:] + wants("few", "a", 2), running)) == ["few-a-0"]
+
+
+def test_namespaces_come_before_backups() -> None:
+    waiting = wants("one", "a", 9) + wants("one", "b", 9) + wants("two", "a", 9)
+    admitted = admit(waiting, [], whole_cluster=4)
+    assert sorted(one.repository for one in admitted) == ["a", "a", "b", "b"]
+
+
+def test_of_namespaces_with_as_many_the_one_on_the_least_busy_node_goes_first() -> None:
+    waiting = wants("x", "a", 1, node="busy") + wants("x", "b", 1, node="idle")
+    running = wants("x", "c", 2, node="busy")
+    assert names(admit(waiting, running, whole_cluster=3)) == ["x-b-0"]
+
+
+def test_a_large_pod_is_not_overtaken_in_a_full_cluster() -> None:
+    large = wants("x", "db", 3, group="pod")
+    assert admit(large + wants("x", "a", 9), wants("x", "b", 2), whole_cluster=4) == []
+    assert admit(large + wants("x", "a", 9), wants("x", "b", 1), whole_cluster=4) == large
+
+
+def test_a_large_pod_whose_repository_is_full_holds_nobody_else_back() -> None:
+    waiting = wants("x", "db", 3, group="pod") + wants("x", "a", 1)
+    assert names(admit(waiting, wants("y", "db", 2))) == ["x-a-0"]
+
+
+def test_one_pod_in_two_backups_is_two_groups() -> None:
+    first, second = wants("one", "a", 3, group="pod"), wants("two", "a", 3, group="pod")
+    assert admit(second, first) == []
+
+
+def test_nothing_begins_in_a_closed_repository_and_others_go_on() -> None:
+    waiting = wants("x", "a", 2) + wants("x", "b", 2)
+    assert names(admit(waiting, [], closed={"a"})) == ["x-b-0", "x-b-1"]
+
+
+def test_a_pod_that_has_begun_is_completed_in_a_closed_repository() -> None:
+    volumes = wants("x", "a", 3, group="pod")
+    assert admit(volumes[1:], volumes[:1], closed={"a"}) == volumes[1:]

@@ -1,8 +1,11 @@
 """What the server does next about the captures of a backup."""
 
+from collections.abc import Sequence
+
 from pkg.apis.meta import ObjectMeta
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBackupStatus
+from pkg.controllers.admission import Candidate
 from pkg.controllers.agents import AgentVerdict
 from pkg.controllers.capture_plan import CapturePlan, Wanted, plan_captures
 
@@ -22,7 +25,11 @@ def seen(name: str, phase: str) -> dict[str, PodVolumeBackup]:
 def plan(
     *, cache: dict[str, PodVolumeBackup] | None = None, created: frozenset[str] = frozenset(), node: AgentVerdict
 ) -> CapturePlan:
-    return plan_captures([want()], cache or {}, created, lambda _: node, [])
+    return plan_captures([want()], cache or {}, created, lambda _: node, lambda waiting, running: names(waiting))
+
+
+def names(candidates: Sequence[Candidate]) -> set[str]:
+    return {one.name for one in candidates}
 
 
 def test_a_wanted_capture_is_created_where_an_agent_is_ready() -> None:

@@ -9,9 +9,11 @@ from pkg.apis.core import DaemonSet, Node, Pod, PodCondition, PodSpec, PodStatus
 from pkg.apis.meta import JsonObject, ObjectMeta, ObjectReference
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBackupStatus, VolumeSource
-from pkg.controllers.admission import PER_REPOSITORY
+from pkg.controllers.admission import PER_REPOSITORY, WHOLE_CLUSTER
+from pkg.controllers.admission_desk import AdmissionDesk
 from pkg.controllers.captures import CANCEL_WAIT_SECONDS, Captures
 from pkg.controllers.change_signal import ChangeSignal
+from pkg.controllers.limits import ClusterLimits
 from pkg.controllers.nodes import NodeAgents
 from pkg.kube.refs import NODES, POD_VOLUME_BACKUPS
 from pkg.kube.stop import StopToken
@@ -51,6 +53,7 @@ class World:
         self.changes = ChangeSignal()
         self.lister: FakeLister[PodVolumeBackup] = FakeLister()
         self.nodes = FakeLister([Node(metadata=ObjectMeta(name="n1"))])
+        self.limits = ClusterLimits(per_repository=PER_REPOSITORY, whole_cluster=WHOLE_CLUSTER)
         self.rounds: list[Statuses] = []
         self.each_round: Callable[[], None] = self.complete_all
         self.agents = NodeAgents(
@@ -65,8 +68,22 @@ class World:
 
     def use(self, changes: ChangeSignal) -> None:
         backup = Backup(metadata=ObjectMeta(name="nightly", namespace=NAMESPACE, uid="backup-1"))
+        desk = AdmissionDesk(
+            self.lister,
+            FakeLister(),
+            namespace=NAMESPACE,
+            limits=lambda: self.limits,
+            is_closed=lambda repository: False,
+            clock=self.clock,
+        )
         self.captures = Captures(
-            backup, self.api.client, self.lister, agents=self.agents, changes=changes, clock=self.clock
+            backup,
+            self.api.client,
+            self.lister,
+            agents=self.agents,
+            changes=changes,
+            clock=self.clock,
+            desk=desk,
         )
 
     def sync(self) -> None:
