@@ -9,6 +9,7 @@ import pytest
 from pkg.kube.client import Client
 from pkg.kube.transport import load_transport
 from pkg.testing.access import ClusterAccess, existing_cluster
+from pkg.testing.backends import Backends
 from pkg.testing.controlplane import ControlPlane
 from pkg.testing.faultbench import Account, FaultBench, proxied_kubeconfig
 from pkg.testing.faultproxy import FaultProxy
@@ -49,6 +50,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest
 def minio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Minio]:
     with Minio(tmp_path_factory.mktemp("minio")) as started:
         pytestconfig.stash[WATCHED].append(started.process)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def backends(minio: Minio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+    """Give the tests every kind of store, each started when it is first asked for."""
+    with Backends(tmp_path_factory.mktemp("backends"), minio) as started:
         yield started
 
 

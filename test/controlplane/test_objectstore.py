@@ -30,10 +30,13 @@ from pkg.objectstore.errors import (
 from pkg.objectstore.location import StorageLocation, storage_location
 from pkg.objectstore.preflight import preflight
 from pkg.objectstore.store import ObjectStore, supports_conditional_put
+from pkg.testing.backends import Backends
 from pkg.testing.fakestore import FakeStore
 from pkg.testing.minio import Minio
 
 AT_MOST_SECONDS = 10
+CLOUDS = ("minio", "strict-s3", "azure", "gcs")
+BACKENDS = ("local", *CLOUDS)
 
 
 @pytest.fixture
@@ -54,12 +57,19 @@ def local_store(tmp_path: Path) -> ObjectStore:
     return open_store(storage_location(provider), load_credentials("local", {}))
 
 
-@pytest.fixture(params=["fake", "local", "minio"])
-def store(request: pytest.FixtureRequest) -> ObjectStore:
+@pytest.fixture(params=["fake", *BACKENDS])
+def store(request: pytest.FixtureRequest, backends: Backends, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     if request.param == "fake":
         return FakeStore()
-    made: ObjectStore = request.getfixturevalue(f"{request.param}_store")
-    return made
+    backend = backends[request.param]
+    for name, value in backend.environ.items():
+        monkeypatch.setenv(name, value)
+    bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
+    return open_store(backend.location(bucket), backend.credentials())
+
+
+comparing = pytest.mark.parametrize("store", ["fake", *CLOUDS], indirect=True)
+signing = pytest.mark.parametrize("store", CLOUDS, indirect=True)
 
 
 def test_what_was_put_is_got(store: ObjectStore) -> None:
@@ -115,9 +125,8 @@ def test_an_object_is_created_only_where_there_is_none(store: ObjectStore) -> No
     assert store.get("claim") == b"mine"
 
 
-@pytest.mark.parametrize("kind", ["fake", "minio"])
-def test_an_object_is_replaced_only_by_who_read_it(kind: str, request: pytest.FixtureRequest) -> None:
-    store: ObjectStore = FakeStore() if kind == "fake" else request.getfixturevalue("minio_store")
+@comparing
+def test_an_object_is_replaced_only_by_who_read_it(store: ObjectStore) -> None:
     first = store.put("claim", b"1")
     second = store.put("claim", b"2", if_match=first)
     with pytest.raises(PreconditionFailedError):
@@ -129,9 +138,10 @@ def test_an_object_is_replaced_only_by_who_read_it(kind: str, request: pytest.Fi
     assert store.head("never-there") is None
 
 
-def test_a_real_s3_supports_conditional_puts_and_keeps_no_probe(minio_store: ObjectStore) -> None:
-    assert supports_conditional_put(minio_store)
-    assert list(minio_store.list()) == []
+@comparing
+def test_every_cloud_supports_conditional_puts_and_keeps_no_probe(store: ObjectStore) -> None:
+    assert supports_conditional_put(store)
+    assert list(store.list()) == []
 
 
 def test_a_directory_does_not_support_conditional_replacement(local_store: ObjectStore) -> None:
