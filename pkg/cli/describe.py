@@ -22,7 +22,11 @@ _GROUPS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeLine:
-    """A PodVolumeBackup or PodVolumeRestore as a description shows it."""
+    """A PodVolumeBackup or PodVolumeRestore as a description shows it.
+
+    Attributes:
+        paths: The first files that it is about where it is degraded.
+    """
 
     pod: str
     volume: str
@@ -30,6 +34,7 @@ class VolumeLine:
     progress: VolumeProgress | None
     reason: str
     message: str
+    paths: tuple[str, ...] = ()
 
 
 def head(page: Page, metadata: ObjectMeta) -> None:
@@ -129,6 +134,16 @@ def transfers(page: Page, title: str, lines: Iterable[VolumeLine], *, details: b
         elif group:
             page.line(f"{label}:", indent=1)
             page.rows([(f"    {one.pod}", one.volume, _transfer_text(one)) for one in group])
+            for one in group:
+                if one.paths:
+                    page.line(f"{one.reason} in {one.pod}, {one.volume}, first paths:", indent=2)
+                    for path in one.paths:
+                        page.line(printable(path), indent=3)
+
+
+def printable(path: str) -> str:
+    """A file's name on one line and without what a terminal would obey."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in path)
 
 
 def _transfer_text(line: VolumeLine) -> str:
@@ -139,14 +154,14 @@ def _transfer_text(line: VolumeLine) -> str:
         parts.append(f"{share} % of {size_text(progress.total_bytes)}")
     elif progress and progress.bytes_done:
         parts.append(size_text(progress.bytes_done))
-    return ": ".join(parts)
+    return printable(": ".join(parts))
 
 
 def _entry_row(entry: VolumeEntry) -> tuple[str, str, str, str]:
     message = entry.message
     if entry.parent_backup:
         message = f"{message} (before: backup {entry.parent_backup})".strip()
-    return f"  {_place(entry)}", entry.phase, entry.reason, message
+    return f"  {_place(entry)}", entry.phase, entry.reason, printable(message)
 
 
 def _place(entry: VolumeEntry) -> str:

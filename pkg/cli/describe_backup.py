@@ -119,6 +119,7 @@ def _transfers(connection: Connection, backup: Backup) -> list[VolumeLine]:
             progress=one.status.progress,
             reason=one.status.reason,
             message=one.status.message,
+            paths=one.status.unread_paths or (),
         )
         for one in found
     ]

@@ -125,6 +125,7 @@ def _transfers(connection: Connection, restore: Restore) -> list[VolumeLine]:
             progress=one.status.progress,
             reason=one.status.reason,
             message=one.status.message,
+            paths=one.status.metadata_paths or (),
         )
         for one in found
     ]

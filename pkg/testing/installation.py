@@ -144,10 +144,16 @@ class Installation:
         """The object store's credentials as each program reads them."""
         return sorted(self._workdir.glob("*/cloud"))
 
-    def replace_agent(self, node: str) -> None:
-        """Starts the agent of a node again, as the pod that the DaemonSet has there now."""
+    def replace_agent(self, node: str, *, without: str = "") -> None:
+        """Starts the agent of a node again, as the pod that the DaemonSet has there now.
+
+        Args:
+            node: Which.
+            without: A capability that it shall lack, such as `chown`; then it stands for storage that refuses that.
+        """
         self.agents[node].stop()
-        self.agents[node] = self._agent(node).start()
+        lacking = ("setpriv", "--bounding-set", f"-{without}", "--") if without else ()
+        self.agents[node] = self._agent(node, lacking).start()
         self.wait_ready()
 
     def tails(self) -> str:
@@ -166,7 +172,7 @@ class Installation:
     def _server(self) -> Process:
         return self._program("server", "ark", ["server"], {"POD_NAME": "ark-server", "POD_UID": "server-pod-uid"})
 
-    def _agent(self, node: str) -> Process:
+    def _agent(self, node: str, lacking: Sequence[str] = ()) -> Process:
         wait_until(
             lambda: self._agent_pod(node) is not None,
             timeout_seconds=READY_SECONDS,
@@ -180,7 +186,7 @@ class Installation:
             "POD_UID": uid,
             "ARK_HOST_PODS": str(self.nodes[node].pods_directory),
         }
-        prefix = (*self.nodes[node].prefix, *named_host(name))
+        prefix = (*self.nodes[node].prefix, *named_host(name), *lacking)
         return self._program(f"agent-{node}", "ark-agent", ["restic", "server"], environment, prefix)
 
     def _agent_pod(self, node: str) -> tuple[str, str] | None:
