@@ -4,7 +4,8 @@ The cache lies in the scratch volume, whose sizeLimit evicts the whole agent whe
 of a repository that was used longest ago, never one that a running restic uses: restic does not make a directory
 again that vanished under it, and its backup fails. So who starts restic says which repository it is for, and a part
 that goes is first renamed, at once and out of restic's sight; who wants it in that moment waits for the rename only.
-Killed between the rename and the end of the deletion, the next start deletes what is left.
+Killed between the rename and the end of the deletion, the next start deletes what is left. Where running restics alone
+hold half as much again as the limit, single files go (cache_trim.py).
 
 A restic whose cache directory cannot be written fails at once, and one whose cache runs full fails in the middle
 (both measured, 0.19.1). So an unusable directory means `--no-cache`: slower, but a backup.
@@ -18,19 +19,23 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from pkg.kube.stop import StopToken
+from pkg.restic.cache_trim import trim
 
 GIB = 1 << 30
 DEFAULT_LIMIT_BYTES = 4 * GIB
 LEAST_FREE_BYTES = 64 << 20
-LOOK_SECONDS = 60.0
+LOOK_SECONDS = 10.0
+SETTLED_SECONDS = 60.0
+_TRIM_FROM = 1.5
 _RENAME_SECONDS = 10.0
 _IS_REPOSITORY = re.compile(r"[0-9a-f]{64}")
 _LEFTOVER = ".removed-"
@@ -66,12 +71,14 @@ class Cache:
     Args:
         directory: Made when it is first needed.
         limit_bytes: What it may hold while nobody uses it; 0 for no cache at all.
+        settled_seconds: How old a file is that may go while its repository is used.
     """
 
-    def __init__(self, directory: Path, *, limit_bytes: int) -> None:
+    def __init__(self, directory: Path, *, limit_bytes: int, settled_seconds: float = SETTLED_SECONDS) -> None:
         self.directory = directory
         self.limit_bytes = limit_bytes
         self.size_bytes = 0
+        self._settled_seconds = settled_seconds
         self._changed = threading.Condition()
         self._users: Counter[str] = Counter()
         self._going: set[str] = set()
@@ -114,7 +121,7 @@ class Cache:
         for repository_id in going:
             if self._remove(repository_id):
                 log.info("Cache of a repository removed", repository_id=repository_id, bytes=sizes.pop(repository_id))
-        self.size_bytes = sum(sizes.values())
+        self.size_bytes = sum(sizes.values()) - self._trim(sizes)
 
     def run(self, stop: StopToken) -> None:
         """Cleans at once, after each use, and now and then while restic runs, until stopped."""
@@ -163,6 +170,16 @@ class Cache:
                 self._changed.notify_all()
         shutil.rmtree(aside, ignore_errors=True)
         return True
+
+    def _trim(self, sizes: Mapping[str, int]) -> int:
+        total = sum(sizes.values())
+        if total <= self.limit_bytes * _TRIM_FROM:
+            return 0
+        parts = [self.directory / repository_id for repository_id in sizes]
+        gone = trim(parts, total - self.limit_bytes, before=time.time() - self._settled_seconds)
+        if gone:
+            log.info("Files removed from caches in use", bytes=gone, in_use_bytes=total)
+        return gone
 
     def _remove_leftovers(self) -> None:
         for entry in _entries(self.directory):

@@ -104,6 +104,36 @@ def test_cleaning_beside_a_backup_leaves_it_alone_and_empties_the_cache_afterwar
     assert [again.files] == [summary.files for summary in done]
 
 
+def test_files_that_go_under_a_running_restic_are_read_from_the_store(
+    restic: Runner, environment: ResticEnvironment, cache: Cache, many: Path
+) -> None:
+    """Everything that it has in its cache goes again and again, while it reads old trees and writes new ones."""
+    trimmed = Cache(cache.directory, limit_bytes=1, settled_seconds=0)
+    request = BackupRequest(directory=str(many), tags={})
+    first = backup_volume(
+        restic, request, dataclasses.replace(environment, cache_dir=str(cache.directory)), StopToken()
+    )
+    for directory in many.glob("directory-*"):
+        (directory / "another").write_text(directory.name)
+    over = threading.Event()
+
+    def trim() -> None:
+        while not over.wait(0.001):
+            trimmed.clean()
+
+    thread = threading.Thread(target=trim)
+    with trimmed.used(environment.repository_id):
+        thread.start()
+        second = backup_volume(
+            restic, request, dataclasses.replace(environment, cache_dir=str(cache.directory)), StopToken()
+        )
+        over.set()
+        thread.join(WAIT_SECONDS)
+    assert second.files == first.files + 100
+    part = cache.directory / environment.repository_id
+    assert not [path for path in (part / "data").rglob("*") if path.is_file()]
+
+
 def test_a_cache_that_cannot_be_written_costs_no_backup(
     restic: Runner, environment: ResticEnvironment, volume: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,35 @@ def test_what_a_running_restic_uses_stays_though_it_is_the_oldest(cache: Cache) 
         assert usable
         cache.clean()
         assert held(cache) == {repository_id("used")}
+
+
+def test_where_what_is_in_use_is_far_too_much_its_oldest_settled_files_go_and_no_directory(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, limit_bytes=LIMIT, settled_seconds=60)
+    part = tmp_path / repository_id("used")
+    now = time.time()
+    for path, age in (
+        ("data/aa/old", 500),
+        ("data/bb/older", 900),
+        ("data/cc/new", 1),
+        ("data/dd/tmp-1", 900),
+        ("index/ee/x", 900),
+    ):
+        (part / path).parent.mkdir(parents=True)
+        (part / path).write_bytes(b"x" * 40 * KIB)
+        os.utime(part / path, (now - age, now - age))
+    with cache.used(part.name):
+        cache.clean()
+    left = {str(path.relative_to(part)) for path in part.rglob("*") if path.is_file()}
+    assert left == {"data/cc/new", "data/dd/tmp-1", "index/ee/x"}
+    assert (part / "data" / "bb").is_dir()
+    assert cache.size_bytes == pytest.approx(120 * KIB, abs=16 * KIB)
+
+
+def test_a_little_too_much_in_use_is_left_alone(cache: Cache) -> None:
+    made = fill(cache.directory, "used", kib=120, used_at=1.0)
+    with cache.used(made.name):
+        cache.clean()
+    assert (made / "data" / "ab" / "abcd").is_file()
 
 
 def test_of_two_that_use_one_part_the_last_one_frees_it(cache: Cache) -> None:
