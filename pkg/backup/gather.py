@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 import structlog.typing
 
-from pkg.apis.core import PersistentVolume, PersistentVolumeClaim
+from pkg.apis.core import Namespace, PersistentVolume, PersistentVolumeClaim
 from pkg.backup.bindings import BINDINGS, ROLES, BoundRole, bound_role
 from pkg.backup.collect import Collector
 from pkg.backup.errors import SpecInvalidError
@@ -21,8 +21,8 @@ from pkg.backup.store_items import ItemStore
 from pkg.backup.survey import NOTED, Survey, ledger_entries
 from pkg.kube.backoff import retry_transient
 from pkg.kube.discovery import Discovery
-from pkg.kube.errors import KubeError
-from pkg.kube.refs import PVCS, PVS
+from pkg.kube.errors import KubeError, NotFoundError
+from pkg.kube.refs import NAMESPACES, PVCS, PVS
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.volumes.ledger import LedgerEntry
@@ -77,6 +77,7 @@ class Gathering:
         self._add_needed(collector)
         listed = {request.ref.group_resource for request in requests}
         self._add_roles(collector, scope, discovery, listed)
+        self._tell_missing_namespaces(collector, scope)
         self._read_missing()
         return Gathered(
             entries=ledger_entries(self._survey), hooked=self._survey.hooked_pods, errors=tuple(self.errors)
@@ -132,6 +133,24 @@ class Gathering:
             collector.add(bindings.ref, "", one.binding)
         for role in sorted({one.role for one in found}):
             collector.add(roles.ref, "", role)
+
+    def _tell_missing_namespaces(self, collector: Collector, scope: Scope) -> None:
+        """A namespace that the backup names and that is gone is an error, for its contents are in no backup."""
+        for name in sorted(scope.namespaces.included - collector.used_namespaces):
+            problem = self._problem_of_namespace(name)
+            if problem:
+                self.errors.append(problem)
+                self._log.error("Namespace not backed up", namespace=name, error=problem)
+
+    def _problem_of_namespace(self, name: str) -> str:
+        client = self._job.client
+        try:
+            retry_transient(lambda: client.get(NAMESPACES, "", name, Namespace), stop=self._stop, clock=self._job.clock)
+        except NotFoundError:
+            return f'there is no namespace "{name}"'
+        except KubeError as error:
+            return f"namespaces {name}: {error}"
+        return ""
 
     def _bound_roles(self, bindings: ResourceRef) -> list[BoundRole]:
         pages = self._job.client.list_pages(bindings)

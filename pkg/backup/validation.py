@@ -9,7 +9,7 @@ from pkg.apis.duration import parse_duration
 from pkg.apis.hooks import BackupHooks
 from pkg.apis.label_selector import selector_problems
 from pkg.apis.name_lists import EVERYTHING, list_problems
-from pkg.apis.names import DEFAULT_LOCATION, RESERVED_BACKUP_NAMES
+from pkg.apis.names import DEFAULT_LOCATION, RESERVED_BACKUP_NAMES, SCHEDULE_LABEL
 from pkg.backup.selection import resolve_resource
 from pkg.kube.discovery import Discovery
 
@@ -92,6 +92,8 @@ def _namespace_problems(backup: Backup, namespaces: Collection[str]) -> list[str
     included, excluded = backup.spec.included_namespaces, backup.spec.excluded_namespaces
     problems = [f"Invalid included/excluded namespace lists: {one}" for one in list_problems(included, excluded)]
     missing = [name for name in dict.fromkeys(included or ()) if name != EVERYTHING and name not in namespaces]
+    if backup.metadata.label(SCHEDULE_LABEL) and len(missing) < len(set(included or ())):
+        missing = []  # one that went away must not end the backups of the others; the backup itself tells of it
     return problems + [f'Invalid included/excluded namespace lists: there is no namespace "{name}"' for name in missing]
 
 

@@ -252,3 +252,11 @@ def test_the_next_page_is_asked_for_while_one_is_stored(world: BackupWorld, monk
         assert asked.get(timeout=5) == ""
         assert asked.get(timeout=5) == first.continue_token != ""
         assert sum(len(page.items) for page in found) >= 2
+
+
+def test_a_namespace_that_is_named_and_gone_is_an_error_and_the_others_are_stored(world: BackupWorld) -> None:
+    world.spec({"includedNamespaces": ["shop", "gone"]})
+    outcome = run_backup(world.job(), world.stop)
+    assert (outcome.phase, outcome.status.errors) == ("PartiallyFailed", 1)
+    assert 'msg="Namespace not backed up"' in world.log
+    assert f"resources/{ONE}.json" in world.stored

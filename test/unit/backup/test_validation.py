@@ -14,9 +14,14 @@ DISCOVERY = discover(FakeApi().client)
 
 
 def problems(
-    spec: dict[str, object] | None = None, *, name: str = "nightly", restic_location: str = "", prefix: str = ""
+    spec: dict[str, object] | None = None,
+    *,
+    name: str = "nightly",
+    restic_location: str = "",
+    prefix: str = "",
+    labels: dict[str, str] | None = None,
 ) -> list[str]:
-    backup = msgspec.convert({"metadata": {"name": name}, "spec": spec or {}}, Backup)
+    backup = msgspec.convert({"metadata": {"name": name, "labels": labels}, "spec": spec or {}}, Backup)
     return validate_backup(
         backup,
         discovery=DISCOVERY,
@@ -117,6 +122,20 @@ def test_a_full_spec_may_be_right() -> None:
 def test_each_mistake_has_one_sentence(spec: dict[str, object], problem: str) -> None:
     (found,) = problems(spec)
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("included", "refused"),
+    [
+        pytest.param(["shop", "gone"], False, id="one of them went away"),
+        pytest.param(["gone"], True, id="the only one went away"),
+    ],
+)
+def test_a_namespace_that_went_away_does_not_end_the_backups_of_a_schedules_others(
+    included: list[str], refused: bool
+) -> None:
+    found = problems({"includedNamespaces": included}, labels={"ark-schedule": "nightly"})
+    assert bool(found) is refused
 
 
 def test_a_name_is_as_long_as_its_files_in_the_bucket_allow() -> None:
