@@ -1,8 +1,9 @@
 """Waiting for a lock, with its holder named: many short waits of restic's own instead of one long one.
 
 With `--json` restic 0.19.1 waits for a lock without a word, so one call that may wait two hours could not be told
-from one that hangs. Here each call waits for half a minute; then it is known that there is a lock, whose it is can be
-said, and the next call begins. What a queue costs in time counts against no other deadline.
+from one that hangs. Here the first call waits for some seconds and the others for half a minute; then it is known that
+there is a lock, whose it is can be said, and the next call begins. What a queue costs in time counts against no other
+deadline.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pkg.restic.messages import ExitError, Message
 from pkg.restic.runner import ResticRunner
 
 LOCKED_EXIT_CODE = 11
-ROUND_SECONDS = 30
+FIRST_ROUND_SECONDS, ROUND_SECONDS = 5, 30
 _PAUSE_SECONDS = 2.0
 _NAMED = 3
 
@@ -62,9 +63,9 @@ class PatientRunner:
         if environment is None or not command.lock_wait_seconds:
             return self._inner.run(command, environment, stop, on_message)
         give_up, listener = self._clock.monotonic() + command.lock_wait_seconds, on_message
-        while True:
+        for seconds in itertools.chain((FIRST_ROUND_SECONDS,), itertools.repeat(ROUND_SECONDS)):
             left = max(1.0, give_up - self._clock.monotonic())
-            once = command.with_lock_wait(int(min(left, ROUND_SECONDS)))
+            once = command.with_lock_wait(int(min(left, seconds)))
             finished = self._inner.run(once, environment, stop, listener)
             if finished.exit_code != LOCKED_EXIT_CODE:
                 return finished
@@ -74,6 +75,7 @@ class PatientRunner:
                 return _gave_up(finished, command.lock_wait_seconds, named)
             self._on_locked(named)
             self._clock.wait(stop, _PAUSE_SECONDS)
+        raise AssertionError("the rounds do not end")
 
     def _going_on(self, on_message: Callable[[Message], None]) -> Callable[[Message], None]:
         """Takes the line about the locks back at the first sign of progress."""

@@ -156,6 +156,13 @@ class Installation:
         self.agents[node] = self._agent(node, lacking).start()
         self.wait_ready()
 
+    def run_beside_server(self, words: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        """Runs the program as an exec into the server's container would: with its environment and its account."""
+        directory = self._workdir / "server"
+        command = [sys.executable, str(ROOT / "cmd" / "ark.py"), *words]
+        environment = {**self._surroundings(directory), "KUBECONFIG": str(directory / "kubeconfig")}
+        return subprocess.run(command, capture_output=True, timeout=60, env=environment)
+
     def tails(self) -> str:
         """The ends of all logs, for a failure's message."""
         return "\n".join(process.tail() for process in self.processes)
@@ -204,17 +211,19 @@ class Installation:
         kubeconfig = self.access.kubeconfig_for_service_account(NAMESPACE, account, directory / "kubeconfig")
         address = f"127.0.0.1:{free_port()}"
         self._addresses[name] = address
-        environment = {
+        environment = {**self._surroundings(directory), **own}
+        options = ["--kubeconfig", str(kubeconfig), "--metrics-address", address, "--log-level", "debug"]
+        command = [sys.executable, str(ROOT / "cmd" / "ark.py"), *words, *options]
+        return Process(name, command, log=self._workdir / f"{name}.log", prefix=prefix, environment=environment)
+
+    def _surroundings(self, directory: Path) -> dict[str, str]:
+        return {
             **self._environment(),
             "HEPTIO_ARK_NAMESPACE": NAMESPACE,
             "AWS_SHARED_CREDENTIALS_FILE": str(self.minio.write_credentials_file(directory / "cloud")),
             "ARK_SCRATCH_DIR": str(directory),
             "ARK_IMAGE": "ark/ark:latest",
-            **own,
         }
-        options = ["--kubeconfig", str(kubeconfig), "--metrics-address", address, "--log-level", "debug"]
-        command = [sys.executable, str(ROOT / "cmd" / "ark.py"), *words, *options]
-        return Process(name, command, log=self._workdir / f"{name}.log", prefix=prefix, environment=environment)
 
     def _environment(self) -> dict[str, str]:
         path = f"{binary('restic').parent}:{os.environ['PATH']}"

@@ -61,8 +61,8 @@ class World:
 def test_each_round_is_short_and_names_the_lock_that_is_in_the_way() -> None:
     world = World(rounds=2)
     assert world.run().exit_code == 0
-    assert [one.lock_wait_seconds for one in world.ran] == [30, 30, 30]
-    assert "30s" in world.ran[0].arguments
+    assert [one.lock_wait_seconds for one in world.ran] == [5, 30, 30]
+    assert "5s" in world.ran[0].arguments
     assert len(world.said) == 2
     assert world.said[0].startswith("11111111: exclusive, laptop pid 7")
     assert "22222222" not in world.said[0]
