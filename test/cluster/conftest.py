@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from pkg.testing.access import ClusterAccess, existing_cluster
+from pkg.testing.assets import REPOSITORY
 from pkg.testing.cluster import Cluster
+
+CONFIG = REPOSITORY / "config"
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,19 @@ def own_cluster(cluster: ClusterAccess) -> Cluster:
     if not isinstance(cluster, Cluster):
         pytest.skip("looks at nodes, which only the cluster made by the tests shows")
     return cluster
+
+
+@pytest.fixture(scope="session")
+def shipped(own_cluster: Cluster) -> Iterator[Cluster]:
+    """Apply everything as the README says, and take it away again."""
+    crds = str(CONFIG / "crd")
+    own_cluster.kubectl("apply", "-f", crds)
+    own_cluster.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=30s")
+    own_cluster.kubectl("apply", "-k", str(CONFIG / "minio"))  # the demo takes the other way that the README names
+    for workload in ("deployment/minio", "deployment/ark", "daemonset/restic"):
+        own_cluster.kubectl("rollout", "status", workload, "-n", "heptio-ark", "--timeout=120s", timeout_seconds=130)
+    yield own_cluster
+    own_cluster.kubectl("delete", "namespace", "heptio-ark", timeout_seconds=90)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The manifests as shipped, on a real kubelet: what only a real node shows."""
 
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -8,9 +9,9 @@ import pytest
 
 from pkg.testing.assets import REPOSITORY
 from pkg.testing.cluster import Cluster
+from pkg.testing.command_line import ark
 from pkg.testing.images import APPLICATION_IMAGE
 
-CONFIG = REPOSITORY / "config"
 EXECUTE = """
 import sys
 from pkg.kube.exec import exec_in_pod
@@ -18,19 +19,6 @@ from pkg.kube.transport import load_transport
 done = exec_in_pod(load_transport(), sys.argv[1], "web", "web", ["sh", "-c", "echo out; echo err >&2; exit 7"], 30)
 print(done.exit_code, done.stdout.decode().strip(), done.stderr.decode().strip())
 """
-
-
-@pytest.fixture(scope="module")
-def shipped(own_cluster: Cluster) -> Iterator[Cluster]:
-    """Apply everything as the README says, and take it away again."""
-    crds = str(CONFIG / "crd")
-    own_cluster.kubectl("apply", "-f", crds)
-    own_cluster.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=30s")
-    own_cluster.kubectl("apply", "-k", str(CONFIG / "minio"))  # the demo takes the other way that the README names
-    for workload in ("deployment/minio", "deployment/ark", "daemonset/restic"):
-        own_cluster.kubectl("rollout", "status", workload, "-n", "heptio-ark", "--timeout=120s", timeout_seconds=130)
-    yield own_cluster
-    own_cluster.kubectl("delete", "namespace", "heptio-ark", timeout_seconds=90)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +51,6 @@ def application(shipped: Cluster) -> Iterator[str]:
     shipped.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def ark(cluster: Cluster, *arguments: str) -> str:
-    done = cluster.run(sys.executable, REPOSITORY / "cmd" / "ark.py", *arguments, timeout_seconds=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_a_log_is_read_through_a_port_forward_where_the_store_cannot_be_reached(
     shipped: Cluster, application: str
 ) -> None:
@@ -97,3 +79,14 @@ def test_server_and_agents_serve_their_metrics_and_log_in_logfmt(shipped: Cluste
 def test_an_agent_that_is_asked_to_stop_ends_in_order_within_its_grace(shipped: Cluster) -> None:
     shipped.kubectl("delete", "pod", "-n", "heptio-ark", "-l", "name=restic", "--timeout=60s", timeout_seconds=70)
     shipped.kubectl("rollout", "status", "daemonset/restic", "-n", "heptio-ark", "--timeout=60s", timeout_seconds=70)
+
+
+def test_what_a_deleted_backup_held_is_forgotten_and_freed_by_a_job(shipped: Cluster, application: str) -> None:
+    inside = ("exec", "-n", application, "web", "--", "sh", "-c")
+    shipped.kubectl(*inside, "head -c 3000000 /dev/urandom > /scratch/only")
+    name = f"old-{application}"
+    ark(shipped, "backup", "create", name, "--include-namespaces", application, "--wait")
+    shipped.kubectl(*inside, "rm /scratch/only")
+    ark(shipped, "backup", "delete", name, "--confirm", "--wait")
+    said = ark(shipped, "restic", "repo", "maintain", application, "--forget", "--prune", "--wait")
+    assert re.search(r"^Completed: forget: 1 snapshots forgotten; prune: removed [1-9]", said, re.M), said
