@@ -5,8 +5,9 @@ The marker is written last, with the losses in it: an agent that dies between ma
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -79,12 +80,14 @@ class VolumeFiller:
             return self._completed(path="", message="another pod's object filled this claim")
         mountinfo = Path("/proc/self/mountinfo").read_text()
         directory = resolve_directory(pods_dir, spec.pod.uid, spec.source, mountinfo)
-        check_target(directory, spec.size)
+        with _usable(directory):
+            check_target(directory, spec.size)
         self._check_strictness(obj, directory)
         repository = self._agent.ready_repository(spec.repository, stop)
         check_identity(obj, repository)
         request, summary = self._transfer(obj, repository, directory, stop, on_progress)
-        losses = all_losses(summary.metadata, apply_root(directory, spec.root) if spec.root is not None else [])
+        with _usable(directory):
+            losses = all_losses(summary.metadata, apply_root(directory, spec.root) if spec.root is not None else [])
         if losses.count and spec.strict_metadata:
             raise VolumeFailure(Reason.METADATA_LOST, losses.text)
         write_done(pods_dir, spec, msgspec.json.encode(losses).decode() if losses.count else "")
@@ -132,6 +135,14 @@ class VolumeFiller:
             status["metadataFailures"] = losses.count
             status["metadataPaths"] = list(losses.paths)
         return status
+
+
+@contextlib.contextmanager
+def _usable(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VolumeFailure(Reason.TARGET_UNUSABLE, f"{directory}: {error.strerror}") from error
 
 
 def with_next_step(reason: Reason, message: str) -> str:

@@ -96,13 +96,14 @@ def _kind_and_reason(finished: Finished) -> tuple[type[ResticError], Reason]:
     if _SNAPSHOT_MISSING.search(finished.exit_message):
         return SnapshotMissingError, Reason.BACKUP_DAMAGED
     if finished.verb == "restore":
-        return ResticFailedError, _restore_reason(finished)
+        return ResticFailedError, restore_reason(finished.words)
     return ResticFailedError, reason_from_words(finished.words)
 
 
-def _restore_reason(finished: Finished) -> Reason:
-    found = (reason for pattern, reason in _RESTORE_WORDS if pattern.search(finished.words))
-    return next(found, reason_from_words(finished.words))
+def restore_reason(text: str) -> Reason:
+    """The reason that a restore's words name; Internal when they name none."""
+    found = (reason for pattern, reason in _RESTORE_WORDS if pattern.search(text))
+    return next(found, reason_from_words(text))
 
 
 def _stop_reason(text: str) -> Reason:

@@ -58,17 +58,18 @@ class Complaints:
     _paths: dict[str, None] = field(default_factory=dict)
     _first: str = ""
 
-    def hear(self, error: ItemError) -> None:
-        """Takes one line in."""
+    def hear(self, error: ItemError) -> bool:
+        """Takes one line in; returns whether it is about contents, or not known."""
         self.total += 1
         if is_metadata(error.error.message):
             self._first = self._first or error.error.message
             if len(self._paths) < KEPT_PATHS:
                 self._paths.setdefault(error.item)
-            return
+            return False
         self._about_content += 1
         if len(self.content) < _KEPT_CONTENT:
             self.content.append(error)
+        return True
 
     @property
     def metadata(self) -> MetadataFailures:

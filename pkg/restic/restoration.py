@@ -1,7 +1,8 @@
 """A snapshot into a volume: one restic process, believed by its exit code, and then counted.
 
 restic's summary claims success even on a full disk, so it never makes a restore whole; but it can show that one is
-not: fewer files or bytes than restic set out to write, or fewer files than the backup counted.
+not: fewer files or bytes than restic set out to write, or fewer files than the backup counted. restic would go on
+writing to a full volume until it has tried every file, so it is ended when it first says so.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import msgspec
 
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import VolumeProgress
-from pkg.kube.stop import StopToken
+from pkg.kube.stop import ChildToken, StopToken
 from pkg.restic import command
-from pkg.restic.classify import error_from
+from pkg.restic.classify import error_from, restore_reason
 from pkg.restic.complaints import Complaints, MetadataFailures
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.errors import ResticError, ResticFailedError, SnapshotMissingError
@@ -26,6 +27,7 @@ from pkg.restic.repository import unexpected_answer
 from pkg.restic.runner import ResticRunner
 from pkg.restic.transfer import volume_progress
 
+_HOPELESS = frozenset({Reason.TARGET_FULL, Reason.TARGET_READ_ONLY})
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _SHORT_ID = re.compile(r"[0-9a-f]{8,63}")
 
@@ -66,16 +68,19 @@ class RestoreSummary:
 
 @dataclass(slots=True)
 class _Listener:
-    """Turns messages into progress, and hears complaints."""
+    """Turns messages into progress, hears complaints, and ends what cannot end well."""
 
     on_progress: Callable[[VolumeProgress], None]
+    stop: ChildToken
     complaints: Complaints = field(default_factory=Complaints)
 
     def __call__(self, message: Message) -> None:
         if isinstance(message, Status):
             self.on_progress(volume_progress(message))
-        elif isinstance(message, ItemError):
-            self.complaints.hear(message)
+        elif isinstance(message, ItemError) and self.complaints.hear(message):
+            reason = restore_reason(message.text)
+            if reason in _HOPELESS:
+                self.stop.cancel(reason)
 
 
 def restore_volume(
@@ -98,8 +103,11 @@ def restore_volume(
         options=environment.options,
         lock_wait_seconds=request.lock_wait_seconds,
     )
-    listener = _Listener(on_progress)
-    finished = runner.run(restore, environment, stop, listener)
+    listener = _Listener(on_progress, stop.child())
+    try:
+        finished = runner.run(restore, environment, listener.stop, listener)
+    finally:
+        listener.stop.detach()
     complaints = listener.complaints
     if not _has_all_contents(finished, complaints):
         raise _failure(finished, complaints, environment)
@@ -168,7 +176,8 @@ def _has_all_contents(finished: Finished, complaints: Complaints) -> bool:
 
 def _failure(finished: Finished, complaints: Complaints, environment: ResticEnvironment) -> ResticError:
     error = error_from(finished)
-    if type(error) is not ResticFailedError or not complaints.content:
+    ended_by_us = error.reason in _HOPELESS
+    if not complaints.content or not (ended_by_us or type(error) is ResticFailedError):
         return error
     first = complaints.content[0]
     count = f"{complaints.total} errors, the first" if complaints.total > 1 else "one error"

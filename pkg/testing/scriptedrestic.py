@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pkg.kube.stop import StopToken
 from pkg.restic.command import Command
@@ -43,8 +44,10 @@ class ScriptedRestic:
         stop: StopToken,
         on_message: Callable[[Message], None] = lambda message: None,
     ) -> Finished:
-        """Says everything, then ends."""
+        """Says everything, then ends; stopped, it says no more."""
         self.commands.append(command)
         for message in self._said:
+            if stop.cancelled:
+                return replace(self._finished, exit_code=130, ended=Ended.STOPPED, stop_reason=stop.reason)
             on_message(message)
         return self._finished

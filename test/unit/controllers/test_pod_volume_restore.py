@@ -358,3 +358,17 @@ def test_progress_is_written(tmp_path: Path) -> None:
     shown = world.api.client.get(POD_VOLUME_RESTORES, NAMESPACE, "r", PodVolumeRestore).status.progress
     assert shown is not None
     assert shown.bytes_done == 7
+
+
+def test_a_volume_that_vanishes_is_a_reason_and_no_crash(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    def script(command: Command, environment: ResticEnvironment | None) -> Finished | None:
+        world.directory.rmdir()
+        return Finished(verb="restore", repository=PLACE, exit_code=0, messages=(Summary(),))
+
+    world.restic.script = script
+    status = world.run(root=RootMetadata(mode=0o755))
+    assert status is not None
+    assert (status["phase"], status["reason"]) == ("Failed", "TargetUnusable")
+    assert str(status["message"]).startswith(f"{world.directory}: No such file or directory; look at the volume")

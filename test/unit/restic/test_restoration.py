@@ -100,6 +100,29 @@ def test_the_first_complaint_is_told_with_its_reason(message: str, reason: Reaso
 
 
 @pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        pytest.param("write /v/f: no space left on device", Reason.TARGET_FULL, id="full"),
+        pytest.param("mkdir /v/d: read-only file system", Reason.TARGET_READ_ONLY, id="read-only"),
+    ],
+)
+def test_restic_is_ended_when_it_first_says_that_nothing_more_can_be_written(message: str, reason: Reason) -> None:
+    item = ItemError(error=ErrorDetail(message=message), item="/f")
+    stop, seen = StopToken(), list[VolumeProgress]()
+    request = RestoreRequest(snapshot_id=SNAPSHOT, target="/v")
+    with pytest.raises(ResticFailedError) as caught:
+        restore_volume(ScriptedRestic(1, item, Status(total_files=9)), request, ENVIRONMENT, stop, seen.append)
+    assert (caught.value.reason, caught.value.message) == (reason, f"one error: /f: {message}")
+    assert seen == []
+    assert not stop.cancelled
+
+
+def test_an_attribute_without_room_ends_nothing() -> None:
+    item = ItemError(error=ErrorDetail(message="xattr.LSet /v/f user.x: no space left on device"), item="/f")
+    assert restore(ScriptedRestic(1, item, WHOLE, ONE_ERROR)).metadata.count == 1
+
+
+@pytest.mark.parametrize(
     ("summary", "expected_files", "without_metadata", "lack"),
     [
         pytest.param(WHOLE, 0, 0, "", id="nothing is known of the backup"),
