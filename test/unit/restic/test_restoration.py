@@ -95,7 +95,7 @@ def test_a_stopped_restore_is_no_restore_though_all_its_complaints_are_of_metada
 def test_the_first_complaint_is_told_with_its_reason(message: str, reason: Reason) -> None:
     item = ItemError(error=ErrorDetail(message=message), item="/f")
     with pytest.raises(ResticFailedError) as caught:
-        restore(ScriptedRestic(1, item, OWNER, WHOLE, ExitError(code=1, message="Fatal: There were 2 errors")))
+        restore(ScriptedRestic(1, OWNER, item, WHOLE, ExitError(code=1, message="Fatal: There were 2 errors")))
     assert (caught.value.reason, caught.value.message) == (reason, f"2 errors, the first: /f: {message}")
 
 
