@@ -19,6 +19,7 @@ from pkg.kube.clock import REAL_CLOCK
 from pkg.kube.errors import KubeError
 from pkg.kube.stop import StopToken
 from pkg.kube.transport import load_transport
+from pkg.manager.logs import configure_logs
 from pkg.manager.shutdown import install_signals
 from pkg.objectstore.cloud import open_restic_store
 from pkg.objectstore.errors import StoreError
@@ -76,6 +77,7 @@ def run(name: str, words: tuple[str, ...], kubeconfig: str) -> None:
 
 
 def _inside(kubeconfig: str) -> RepositoryInside:
+    configure_logs("warning", "logfmt")  # standard output is the answer, and nothing else may be in it
     settings = process_settings("", os.environ)
     return RepositoryInside(
         client=Client(load_transport(kubeconfig)),

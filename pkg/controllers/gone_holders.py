@@ -143,7 +143,10 @@ class HolderReconciler:
     def _clean(self, repository: ResticRepository, stop: StopToken) -> HolderFinding | None:
         try:
             return self._cleaner.clean(repository, stop)
-        except (KubeError, StoreFailure, StoreError, ResticError, SettingsError, VolumeFailure) as error:
+        except StoreFailure as error:  # an installation that only restores stays so for days
+            log.debug("Locks of dead holders not looked at", key=repository.metadata.key, error=error.message)
+            return None
+        except (KubeError, StoreError, ResticError, SettingsError, VolumeFailure) as error:
             log.warning("Locks of dead holders not looked at", key=repository.metadata.key, error=str(error))
             return None
 
