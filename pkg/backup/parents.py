@@ -71,7 +71,12 @@ def slot_seconds(entries: Iterable[LedgerEntry], parents: Parents, repository_id
 
 
 def _run_seconds(status: PodVolumeBackupStatus) -> int | None:
-    """What restic took, or the time in the slot where an older agent did not say."""
+    """What restic took, or the time in the slot where an older agent did not say.
+
+    An interrupted run tells nothing: the one after it found most of the work done.
+    """
+    if status.attempts > 1 or status.interruptions:
+        return None
     if status.run_seconds:
         return status.run_seconds
     if status.slot_at is None or status.completion_timestamp is None:

@@ -79,6 +79,14 @@ def test_a_lowered_limit_lets_running_work_finish() -> None:
     assert not world.slots.restores.try_take("d", "ns")
 
 
+def test_a_full_node_of_backups_leaves_restores_their_slots() -> None:
+    world = World()
+    while world.slots.backups.try_take(f"b{world.slots.backups.in_use}", "ns"):
+        pass
+    assert world.slots.backups.in_use == 4
+    assert world.slots.restores.try_take("r", "ns")
+
+
 def test_a_bad_configmap_leaves_the_last_good_one_in_force() -> None:
     world = World()
     world.configure(backupSlots="8")

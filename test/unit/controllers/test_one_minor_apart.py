@@ -85,7 +85,8 @@ def test_an_agent_understands_a_server_of_another_version(spec: JsonObject, stat
 def test_a_server_understands_an_agent_of_another_version(status: JsonObject, phase: BackupPhase) -> None:
     obj = capture(EARLIER_SPEC, status)
     ready = AgentVerdict(ready=True)
-    plan = plan_captures([Wanted(name="c-1", spec=obj.spec)], {"c-1": obj}, frozenset(), lambda node: ready, lambda waiting, running: ())
+    wanted = [Wanted(name="c-1", spec=obj.spec)]
+    plan = plan_captures(wanted, {"c-1": obj}, frozenset(), lambda node: ready, lambda waiting, running: ())
     results: dict[str, PodVolumeBackupStatus] = plan.finished
     entry = LedgerEntry(
         namespace="shop", pod="web", volume="data", capture="c-1", state=EntryState.EXPECTED, opted_in_by_name=True
