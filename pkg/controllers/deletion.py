@@ -23,6 +23,7 @@ from pkg.controllers.deletion_facts import is_refused
 from pkg.controllers.deletion_gate import DeletionGate
 from pkg.controllers.deletion_plan import DeletionStep, DeletionView, decide_deletion, same_backup
 from pkg.controllers.deletion_run import DeletionJob, DeletionOutcome, run_deletion
+from pkg.controllers.deletion_unlisted import UnlistedSnapshots
 from pkg.controllers.gc_plan import count_unexpired
 from pkg.controllers.gc_reconciler import SCHEDULE_INDEX
 from pkg.controllers.ownership import is_ours
@@ -61,6 +62,7 @@ class DeletionReconciler:
         stores: Stores,
         gate: DeletionGate,
         operations: Operations[DeletionOutcome],
+        unlisted: UnlistedSnapshots,
         events: EventRecorder,
         clock: Clock,
     ) -> None:
@@ -71,6 +73,7 @@ class DeletionReconciler:
         self._stores = stores
         self._gate = gate
         self._operations = operations
+        self._unlisted = unlisted
         self._events = events
         self._clock = clock
         self._slots = Slots(AT_ONCE, clock=clock)
@@ -190,6 +193,7 @@ class DeletionReconciler:
                 stores=self._stores.owned,
                 hold=self._gate.why,
                 clock=self._clock,
+                unlisted=self._unlisted,
             )
             started = self._operations.start(key, lambda stop: run_deletion(job, stop))
         except BaseException:

@@ -23,6 +23,7 @@ from pkg.controllers.config import SettingsError
 from pkg.controllers.deletion_facts import open_restores
 from pkg.controllers.deletion_files import BackupFiles, look_at_files
 from pkg.controllers.deletion_snapshots import ForgetQueue, QueueFullError, Snapshots, snapshots_of
+from pkg.controllers.deletion_unlisted import UnlistedSnapshots
 from pkg.controllers.status import patch_status
 from pkg.controllers.stores import OpenStores, StoreFailure, store_reason
 from pkg.kube.backoff import Backoff, retry_on_conflict
@@ -33,6 +34,8 @@ from pkg.kube.refs import BACKUPS, POD_VOLUME_BACKUPS, RESTORES
 from pkg.kube.resources import ResourceRef
 from pkg.kube.stop import StopToken
 from pkg.objectstore.errors import StoreError, StoreUnreachableError
+from pkg.restic.errors import CancelledError
+from pkg.restore.errors import RestoreError
 from pkg.volumes.naming import label_value
 
 STORE_ATTEMPTS = 4
@@ -61,6 +64,7 @@ class DeletionJob:
     stores: Callable[[], OpenStores]
     hold: Callable[[], str]
     clock: Clock
+    unlisted: UnlistedSnapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +173,31 @@ class _Deletion:
     def _snapshots(self, stores: OpenStores, files: BackupFiles) -> tuple[Snapshots, ...]:
         """The snapshots that can be queued; the others are errors."""
         queue, usable = self._forget_queue(stores), []
-        for one in snapshots_of(files.ledger, self._captures()):
+        for one in (*snapshots_of(files.ledger, self._captures()), *self._unlisted(stores, files)):
             problem = self._problem(queue, one)
             if problem:
                 self._fail(Reason.REPOSITORY_MISSING, problem)
             else:
                 usable.append(one)
         return tuple(usable)
+
+    def _unlisted(self, stores: OpenStores, files: BackupFiles) -> tuple[Snapshots, ...]:
+        """What a backup without a volume list has in the repositories; what is not known is an error."""
+        if files.ledger is not None or files.problem or not files.committed:
+            return ()
+        try:
+            found = self._asked(lambda: self._job.unlisted.find(stores, self._name, self._stop))
+        except CancelledError as error:
+            raise _WaitError(None, "the server stopped", 0.0) from error
+        except StoreError as error:
+            self._fail(store_reason(error), f"its snapshots are not known: {error}")
+            return ()
+        except RestoreError as error:
+            self._fail(error.reason, f"its snapshots are not known: {error}")
+            return ()
+        for reason, problem in found.problems:
+            self._fail(reason, problem)
+        return found.snapshots
 
     def _problem(self, queue: ForgetQueue, snapshots: Snapshots) -> str:
         try:

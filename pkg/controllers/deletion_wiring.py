@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pkg.apis.ark import Backup, Config, DeleteBackupRequest, Restore, Schedule
 from pkg.controllers.deletion import DeletionReconciler, keys_of_backup
 from pkg.controllers.deletion_gate import DeletionGate
 from pkg.controllers.deletion_run import DeletionOutcome
+from pkg.controllers.deletion_unlisted import unlisted_snapshots
 from pkg.controllers.gc_reconciler import SCHEDULE_INDEX, GcReconciler, schedule_label
 from pkg.controllers.retention_wiring import add_retention
 from pkg.controllers.stores import Stores
@@ -20,6 +22,7 @@ from pkg.manager.controller import Controller
 from pkg.manager.manager import Manager
 from pkg.manager.operations import Operations
 from pkg.manager.predicates import generation_changed, version_changed
+from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
 
 
@@ -31,6 +34,8 @@ class DeletionWiring:
     client: Client
     namespace: str
     stores: Stores
+    runner: ResticRunner
+    scratch_dir: Path
     clock: Clock
 
     def add(self) -> None:
@@ -107,6 +112,7 @@ class DeletionWiring:
             stores=self.stores,
             gate=gate,
             operations=operations,
+            unlisted=unlisted_snapshots(self.client, self.namespace, self.runner, self.scratch_dir),
             events=self.manager.events,
             clock=self.clock,
         )

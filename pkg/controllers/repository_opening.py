@@ -34,6 +34,15 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A repository that restic opened: its id, and how it is reached."""
+
+    repository_id: str
+    generation: int
+    environment: ResticEnvironment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryOpener:
     """Opens repositories."""
 
@@ -52,23 +61,41 @@ class RepositoryOpener:
             StoreError: the store does not answer.
             KubeError: the API does not.
         """
-        generation = self._first_generation(repository)
-        environment = self._environment(repository, stores, generation)
         try:
-            found = open_repository(self.runner, environment, stop)
+            opened = self.open(repository, stores, stop)
         except RepositoryMissingError:
             refusal = refusal_to_make(repository, restore_only=stores.restore_only) or _remains(repository, stores)
             if refusal:
                 return RepositoryFinding(reason=Reason.REPOSITORY_MISSING.value, message=refusal)
-            found = init_repository(self.runner, environment, stop)
-            log.info("Repository initialized", key=repository.metadata.key, repository_id=found)
-        except WrongPasswordError as error:
-            generation, environment, found = self._by_another(repository, stores, generation, error, stop)
-        finding = compare_identity(repository, found, generation)
+            opened = self._make(repository, stores, stop)
+        finding = compare_identity(repository, opened.repository_id, opened.generation)
         if not finding.repository_id or self.fast_keys is None or not self.fast_keys.wanted(repository):
             return finding
-        fast_key = self.fast_keys.ensure(repository, stores, environment, stop)
+        fast_key = self.fast_keys.ensure(repository, stores, opened.environment, stop)
         return dataclasses.replace(finding, fast_key_id=fast_key)
+
+    def open(self, repository: ResticRepository, stores: OpenStores, stop: StopToken) -> Opened:
+        """Opens what is there, by whichever generation of the password does.
+
+        Raises:
+            ResticError: RepositoryMissingError, WrongPasswordError …
+            VolumeFailure: there is no password.
+            KubeError: it cannot be read.
+        """
+        first = self._first_generation(repository)
+        environment = self._environment(repository, stores, first)
+        try:
+            found = open_repository(self.runner, environment, stop)
+        except WrongPasswordError as error:
+            return self._by_another(repository, stores, first, error, stop)
+        return Opened(repository_id=found, generation=first, environment=environment)
+
+    def _make(self, repository: ResticRepository, stores: OpenStores, stop: StopToken) -> Opened:
+        generation = self._first_generation(repository)
+        environment = self._environment(repository, stores, generation)
+        made = init_repository(self.runner, environment, stop)
+        log.info("Repository initialized", key=repository.metadata.key, repository_id=made)
+        return Opened(repository_id=made, generation=generation, environment=environment)
 
     def _first_generation(self, repository: ResticRepository) -> int:
         """The pinned one; the newest for a repository that was never opened."""
@@ -82,16 +109,18 @@ class RepositoryOpener:
         tried: int,
         error: WrongPasswordError,
         stop: StopToken,
-    ) -> tuple[int, ResticEnvironment, str]:
+    ) -> Opened:
         """By which other generation it opens; the error of the first where it opens by none."""
         for generation in generations(self.client, self.namespace):
             if generation == tried:
                 continue
             environment = self._environment(repository, stores, generation)
             try:
-                return generation, environment, open_repository(self.runner, environment, stop)
+                found = open_repository(self.runner, environment, stop)
             except WrongPasswordError:
                 log.info("Password does not open the repository", key=repository.metadata.key, generation=generation)
+            else:
+                return Opened(repository_id=found, generation=generation, environment=environment)
         raise error
 
     def _environment(self, repository: ResticRepository, stores: OpenStores, generation: int) -> ResticEnvironment:

@@ -319,6 +319,8 @@ class ServerWiring:
             client=self._client,
             namespace=self._given.namespace,
             stores=self._stores,
+            runner=self._given.runner,
+            scratch_dir=self._given.scratch_dir,
             clock=self._given.clock,
         ).add()
 

@@ -58,11 +58,16 @@ def api_objects() -> dict[str, dict[str, object]]:
 
 
 def _tarball(directory: Path, words: Mapping[str, str]) -> bytes:
+    paths = sorted((directory / "resources").rglob("*.json"))
+    return tarball({str(path.relative_to(directory)): _filled(path.read_bytes(), words) for path in paths})
+
+
+def tarball(files: Mapping[str, bytes]) -> bytes:
+    """A tarball in 0.9's form with these files, such as `resources/pods/namespaces/shop/web.json`."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", format=tarfile.USTAR_FORMAT) as tar:
-        for path in sorted((directory / "resources").rglob("*.json")):
-            content = _filled(path.read_bytes(), words)
-            member = tarfile.TarInfo(str(path.relative_to(directory)))
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
             member.size, member.mode, member.mtime = len(content), 0o755, WRITTEN_AT
             tar.addfile(member, io.BytesIO(content))
     return packed.getvalue()

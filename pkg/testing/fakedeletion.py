@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +22,7 @@ from pkg.controllers.config import ConfigReconciler, Settings
 from pkg.controllers.deletion import DeletionReconciler
 from pkg.controllers.deletion_gate import DeletionGate
 from pkg.controllers.deletion_run import DeletionOutcome
+from pkg.controllers.deletion_unlisted import unlisted_snapshots
 from pkg.controllers.gc_reconciler import SCHEDULE_INDEX, GcReconciler, schedule_label
 from pkg.controllers.stores import OpenStores, Stores
 from pkg.kube.client import Client
@@ -41,6 +44,7 @@ from pkg.manager.operations import Operations
 from pkg.objectstore.layout import backup_keys, restore_keys
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
+from pkg.testing.fakerestic import FakeRestic
 from pkg.testing.fakes import FakeLister
 from pkg.testing.fakestore import FakeStore
 from pkg.volumes.ledger import EntryState, Ledger, LedgerEntry, to_json_gz
@@ -150,6 +154,7 @@ class DeletionWorld:
         self.clock = FakeClock(automatic=True)
         self.api = FakeApi(clock=self.clock)
         self.store, self.restic, self.calls = FakeStore(), FakeStore(), Calls()
+        self.runner = FakeRestic()
         provider: JsonObject = {"name": "local", "bucket": "backups", "config": {"path": "/backups"}}
         metadata: JsonObject = {"name": "default", "namespace": NAMESPACE}
         self.api.add(CONFIGS, {"metadata": metadata, "backupStorageProvider": provider})
@@ -180,6 +185,7 @@ class DeletionWorld:
             stores=self.stores,
             gate=gate,
             operations=operations,
+            unlisted=unlisted_snapshots(client, NAMESPACE, self.runner, Path(tempfile.gettempdir())),
             events=self.events,
             clock=self.clock,
         )

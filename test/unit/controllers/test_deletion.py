@@ -17,6 +17,7 @@ from pkg.kube.refs import (
 )
 from pkg.objectstore.errors import CredentialsRefusedError, StoreUnreachableError
 from pkg.objectstore.layout import backup_keys, restore_keys
+from pkg.testing import ark09
 from pkg.testing.fakedeletion import NAMESPACE, DeletionWorld, KilledError, known_keys, snapshot_id
 from pkg.volumes.ledger import Ledger, LedgerEntry, to_json_gz
 
@@ -240,6 +241,8 @@ def test_a_snapshot_of_0_9_is_queued_from_its_capture(world: DeletionWorld) -> N
     keys = backup_keys("gone")
     for key in (keys.volumes, keys.claim):
         del world.store.objects[key]
+    world.store.objects[keys.tarball] = ark09.tarball({})
+    del world.restic.objects["shop/config"]  # its tags are another test's
     world.patch(POD_VOLUME_BACKUPS, "gone-data", {"status": {"snapshotID": "deadbeef"}}, subresource="status")
     world.ask("gone")
     world.process()
