@@ -11,7 +11,10 @@ import yaml
 
 from pkg.apis import names
 from pkg.apis.ark import Config
+from pkg.cli.cache_option import DEFAULT_SIZE
+from pkg.controllers.maintenance_memory import parse_quantity
 from pkg.objectstore.location import storage_location
+from pkg.restic.cache import DEFAULT_LIMIT_BYTES
 
 Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | bool | None"
 Document: TypeAlias = "dict[str, Yaml]"
@@ -173,6 +176,12 @@ def test_a_process_gets_its_grace(process: tuple[str, str], seconds: int) -> Non
 def test_resources_are_the_documented_defaults(process: tuple[str, str], limit: str) -> None:
     expected = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": limit}}
     assert container(*process)["resources"] == expected
+
+
+def test_the_volume_behind_the_cache_is_twice_its_size() -> None:
+    scratch = next(volume for volume in mappings(pod(*AGENT)["volumes"]) if volume["name"] == "scratch")
+    assert dig(scratch, "emptyDir", "sizeLimit") == "8Gi"
+    assert parse_quantity("8Gi") == 2 * DEFAULT_LIMIT_BYTES == 2 * parse_quantity(DEFAULT_SIZE)
 
 
 @pytest.mark.parametrize("kind", WORKLOADS)
