@@ -81,6 +81,8 @@ def _azure_config(credentials: CloudCredentials) -> AzureConfig:
     config: AzureConfig = {"account_name": credentials.store["account_name"]}
     if "account_key" in credentials.store:
         config["account_key"] = credentials.store["account_key"]
+    if "endpoint" in credentials.store:
+        config["endpoint"] = credentials.store["endpoint"]
     return config
 
 

@@ -7,6 +7,7 @@ show in a repr.
 
 from __future__ import annotations
 
+import base64
 import configparser
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,7 +48,6 @@ def load_credentials(provider: str, environ: Mapping[str, str]) -> CloudCredenti
     Raises:
         CredentialsInvalidError: With a sentence that names the file or variable, never its content.
     """
-    ca_file = next((environ[name] for name in _CA_VARIABLES if environ.get(name)), "")
     match provider:
         case "aws":
             restic, store = _aws(environ)
@@ -57,7 +57,12 @@ def load_credentials(provider: str, environ: Mapping[str, str]) -> CloudCredenti
             restic, store = _azure(environ)
         case _:
             restic, store = {}, {}
-    return CloudCredentials(provider=provider, restic=restic, store=store, ca_file=ca_file)
+    return CloudCredentials(provider=provider, restic=restic, store=store, ca_file=ca_file_of(environ))
+
+
+def ca_file_of(environ: Mapping[str, str]) -> str:
+    """The PEM file of certificates to trust beside the system's; empty for none."""
+    return next((environ[name] for name in _CA_VARIABLES if environ.get(name)), "")
 
 
 def credentials_stamp(environ: Mapping[str, str]) -> tuple[tuple[int, int], ...]:
@@ -128,12 +133,22 @@ def _gcp(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def _azure(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     name = environ.get("AZURE_STORAGE_ACCOUNT_ID") or environ.get("AZURE_ACCOUNT_NAME", "")
-    key = environ.get("AZURE_STORAGE_KEY") or environ.get("AZURE_ACCOUNT_KEY", "")
+    key = (environ.get("AZURE_STORAGE_KEY") or environ.get("AZURE_ACCOUNT_KEY", "")).strip()
     if not name:
         raise CredentialsInvalidError(f"{AZURE} needs AZURE_STORAGE_ACCOUNT_ID (or AZURE_ACCOUNT_NAME)")
-    if not key:
-        return {"AZURE_ACCOUNT_NAME": name}, {"account_name": name}
-    return (
-        {"AZURE_ACCOUNT_NAME": name, "AZURE_ACCOUNT_KEY": key},
-        {"account_name": name, "account_key": key},
-    )
+    restic, store = {"AZURE_ACCOUNT_NAME": name}, {"account_name": name}
+    if suffix := environ.get("AZURE_ENDPOINT_SUFFIX"):  # another of Azure's clouds; restic is handed the variable
+        store["endpoint"] = f"https://{name}.blob.{suffix}"
+    if key:
+        return {**restic, "AZURE_ACCOUNT_KEY": key}, {**store, "account_key": _azure_key(key)}
+    if secret := environ.get("AZURE_CLIENT_SECRET"):  # a service principal, whose other names both clients read
+        restic["AZURE_CLIENT_SECRET"] = secret
+    return restic, store
+
+
+def _azure_key(key: str) -> str:
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        raise CredentialsInvalidError(f"the storage key of {AZURE} (AZURE_STORAGE_KEY) is not one: no base64") from None
+    return key

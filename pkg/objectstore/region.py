@@ -7,7 +7,10 @@ lookup that fails is no error: 0.9 then used the region-free host, and so does e
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import ssl
 import urllib.request
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
@@ -15,6 +18,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from pkg.kube.clock import REAL_CLOCK, Clock
+from pkg.objectstore.credentials import ca_file_of
 from pkg.objectstore.location import AWS, StorageLocation, amazon_host
 
 REGION_HEADER = "x-amz-bucket-region"
@@ -58,12 +62,20 @@ def _head(host: str, bucket: str) -> urllib3.BaseHTTPResponse | None:
 
 
 def _pool(host: str) -> urllib3.PoolManager:
-    """Through the proxy that restic and obstore use, too."""
+    """Through the proxy and with the certificates that restic and obstore use, too."""
     address, timeout = urlsplit(host), urllib3.Timeout(total=LOOKUP_SECONDS)
     proxy = urllib.request.getproxies().get(address.scheme, "")
     if not proxy or urllib.request.proxy_bypass(address.netloc):
-        return urllib3.PoolManager(retries=False, timeout=timeout)
-    return urllib3.ProxyManager(proxy, retries=False, timeout=timeout)
+        return urllib3.PoolManager(retries=False, timeout=timeout, ssl_context=_trust())
+    return urllib3.ProxyManager(proxy, retries=False, timeout=timeout, ssl_context=_trust())
+
+
+def _trust() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file := ca_file_of(os.environ):
+        with contextlib.suppress(OSError):  # the store's own client says what is wrong with it
+            context.load_verify_locations(ca_file)
+    return context
 
 
 class Regions:

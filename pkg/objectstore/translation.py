@@ -30,7 +30,14 @@ _CODE = re.compile(r'<Code>(\w+)</Code>|"code":\s*"(\w+)"')
 _BUCKET_CODES = {"NoSuchBucket", "ContainerNotFound", "InvalidBucketName"}
 _REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
+_REFUSALS = {"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"}  # Azure's, with 400
 _UNANSWERED = ("HTTP error", "error sending request", "operation timed out", "connection")
+_BAD_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
+_CONNECT_FAILURES = {
+    "TunnelUnsuccessful": "the proxy does not lead there",
+    "dns error": "its name is not known here",
+    "ConnectionRefused": "the connection is refused",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +82,7 @@ def translated(error: Exception, place: Place, key: str, *, key_is_needed: bool)
         return _not_found(place, key, key_is_needed=key_is_needed)
     if any(address in text for address in _METADATA_ADDRESSES):
         return CredentialsInvalidError(f"{place}: no credentials were given and this machine offers none")
-    if _is_refusal(error, status):
+    if _is_refusal(error, status) or code in _REFUSALS:
         return CredentialsRefusedError(f"{place} refuses the credentials ({code or status or 'no reason given'})")
     return _rest(error, place, status, code)
 
@@ -96,10 +103,18 @@ def _rest(error: Exception, place: Place, status: int, code: str) -> StoreError:
         return LocationInvalidError(f"{place} is in another region than configured ({code or status})")
     if status >= 500 or status == 429:
         return StoreUnreachableError(f"{place} answers {status} {code}".rstrip())
+    if not status and (found := _BAD_CERTIFICATE.search(str(error))):
+        return StoreUnreachableError(
+            f"{place} shows a certificate that is not trusted ({found[1]}); RESTIC_CACERT names its authority's file"
+        )
     if not status and any(sign in str(error) for sign in _UNANSWERED):
-        return StoreUnreachableError(f"{place} does not answer")
+        return StoreUnreachableError(f"{place} does not answer{_why_unanswered(str(error))}")
     detail = f"{status} {code}".strip() if status else type(error).__name__
     return StoreError(f"{place}: the request failed ({detail})")
+
+
+def _why_unanswered(text: str) -> str:
+    return next((f" ({reason})" for sign, reason in _CONNECT_FAILURES.items() if sign in text), "")
 
 
 def _status_and_code(text: str) -> tuple[int, str]:

@@ -80,14 +80,34 @@ def test_google_gives_restic_the_project_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "environ",
     [
-        pytest.param({"AZURE_STORAGE_ACCOUNT_ID": "n", "AZURE_STORAGE_KEY": "k"}, id="Ark's names"),
-        pytest.param({"AZURE_ACCOUNT_NAME": "n", "AZURE_ACCOUNT_KEY": "k"}, id="restic's names"),
+        pytest.param({"AZURE_STORAGE_ACCOUNT_ID": "n", "AZURE_STORAGE_KEY": "a2V5"}, id="Ark's names"),
+        pytest.param({"AZURE_ACCOUNT_NAME": "n", "AZURE_ACCOUNT_KEY": "a2V5"}, id="restic's names"),
     ],
 )
 def test_azure_is_read_under_both_names(environ: dict[str, str]) -> None:
     credentials = load_credentials("azure", environ)
-    assert credentials.restic_environment() == {"AZURE_ACCOUNT_NAME": "n", "AZURE_ACCOUNT_KEY": "k"}
-    assert credentials.store == {"account_name": "n", "account_key": "k"}
+    assert credentials.restic_environment() == {"AZURE_ACCOUNT_NAME": "n", "AZURE_ACCOUNT_KEY": "a2V5"}
+    assert credentials.store == {"account_name": "n", "account_key": "a2V5"}
+
+
+def test_azure_without_a_key_leaves_the_identity_to_both_clients_and_a_principal_s_secret_to_restic() -> None:
+    account = {"AZURE_STORAGE_ACCOUNT_ID": "n"}
+    assert load_credentials("azure", account).restic_environment() == {"AZURE_ACCOUNT_NAME": "n"}
+    principal = load_credentials("azure", {**account, "AZURE_CLIENT_SECRET": "s3cret"})
+    assert principal.restic_environment()["AZURE_CLIENT_SECRET"] == "s3cret"
+    with_key = load_credentials("azure", {**account, "AZURE_CLIENT_SECRET": "s3cret", "AZURE_STORAGE_KEY": "a2V5"})
+    assert "AZURE_CLIENT_SECRET" not in with_key.restic_environment()
+
+
+def test_another_of_azure_s_clouds_is_asked_by_both_clients() -> None:
+    environ = {"AZURE_STORAGE_ACCOUNT_ID": "n", "AZURE_ENDPOINT_SUFFIX": "core.chinacloudapi.cn"}
+    assert load_credentials("azure", environ).store["endpoint"] == "https://n.blob.core.chinacloudapi.cn"
+
+
+def test_a_storage_key_that_is_none_is_told_without_repeating_it() -> None:
+    with pytest.raises(CredentialsInvalidError, match="AZURE_STORAGE_KEY") as caught:
+        load_credentials("azure", {"AZURE_STORAGE_ACCOUNT_ID": "n", "AZURE_STORAGE_KEY": "not a key!"})
+    assert "not a key!" not in str(caught.value)
 
 
 def test_a_private_authority_is_trusted_by_restic_too() -> None:

@@ -52,6 +52,26 @@ def answer(status: int, code: str) -> str:
             "does not answer",
             id="refused",
         ),
+        pytest.param(
+            foreign.GenericError(
+                f"{GET} - HTTP error: error sending request\n\nDebug source:\n InvalidCertificate(\n  UnknownIssuer,"
+            ),
+            StoreUnreachableError,
+            r"certificate that is not trusted \(UnknownIssuer\); RESTIC_CACERT",
+            id="a certificate of nobody's",
+        ),
+        pytest.param(
+            foreign.GenericError(f"{GET} - HTTP error: error sending request\n\nConnect,\n TunnelUnsuccessful,"),
+            StoreUnreachableError,
+            r"does not answer \(the proxy does not lead there\)",
+            id="a proxy that says no",
+        ),
+        pytest.param(
+            foreign.GenericError(answer(400, "InvalidAuthenticationInfo")),
+            CredentialsRefusedError,
+            "InvalidAuthenticationInfo",
+            id="Azure's refusal with 400",
+        ),
         pytest.param(foreign.GenericError(answer(503, "SlowDown")), StoreUnreachableError, "503 SlowDown", id="503"),
         pytest.param(
             foreign.GenericError(answer(301, "PermanentRedirect")), LocationInvalidError, "another region", id="region"

@@ -1,0 +1,93 @@
+"""What a store that is of no use is called, on every cloud; and that proxies and certificates reach the client."""
+
+import secrets
+from collections.abc import Mapping
+
+import pytest
+
+from pkg.objectstore.cloud import open_store
+from pkg.objectstore.credentials import load_credentials
+from pkg.objectstore.errors import BucketMissingError, CredentialsRefusedError, StoreUnreachableError
+from pkg.objectstore.preflight import preflight
+from pkg.objectstore.store import ObjectStore
+from pkg.testing.backends import S3_HOST, Backend, Backends
+
+ABROAD = ("strict-s3", "azure", "gcs")
+
+
+@pytest.fixture(params=ABROAD)
+def backend(request: pytest.FixtureRequest, backends: Backends) -> Backend:
+    made: Backend = backends[request.param]
+    return made
+
+
+def opened(
+    backend: Backend,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: Mapping[str, str] | None = None,
+    **config: str,
+) -> ObjectStore:
+    """The backend's store, in a process with this environment."""
+    environ = backend.environ if environ is None else environ
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return open_store(backend.location(bucket, **config), load_credentials(backend.provider, environ))
+
+
+def test_a_missing_bucket_is_named(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BucketMissingError, match="'not-there'"):
+        preflight(opened(backend, "not-there", monkeypatch))
+
+
+def test_refused_credentials_are_told_from_all_else(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
+    with pytest.raises(CredentialsRefusedError, match=bucket):
+        preflight(opened(backend, bucket, monkeypatch, backend.refused))
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told_from_all_else(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
+    environ = {name: value for name, value in backend.environ.items() if name != "RESTIC_CACERT"}
+    with pytest.raises(StoreUnreachableError, match="certificate") as caught:
+        preflight(opened(backend, bucket, monkeypatch, environ))
+    assert "RESTIC_CACERT" in str(caught.value)
+
+
+def test_past_its_proxy_nothing_is_reached(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = backends["strict-s3"]
+    environ = {**backend.environ, "NO_PROXY": f"other.test,{backend.host}"}
+    with pytest.raises(StoreUnreachableError, match="name is not known"):
+        preflight(opened(backend, "never-there", monkeypatch, environ))
+
+
+def test_every_request_goes_through_the_proxy(
+    backend: Backend, backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch)
+    before = backends.proxy.seen[backend.host]
+    store.put("a", b"x")
+    assert backends.proxy.seen[backend.host] > before
+
+
+def test_an_authority_is_also_taken_from_where_all_programs_look_for_it(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {**backend.environ, "SSL_CERT_FILE": backend.environ["RESTIC_CACERT"]}
+    del environ["RESTIC_CACERT"]
+    store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch, environ)
+    store.put("a", b"x")
+
+
+def test_what_no_proxy_names_is_asked_for_directly(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, seen = backends["strict-s3"], backends.proxy.seen
+    here = f"https://127.0.0.1:{backends.fronts['strict-s3'].port}"
+    bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
+    opened(backend, bucket, monkeypatch, s3Url=here).put("a", b"through the proxy")
+    through = seen["127.0.0.1"]
+    assert through
+    environ = {**backend.environ, "NO_PROXY": f"127.0.0.1,{S3_HOST}"}
+    opened(backend, bucket, monkeypatch, environ, s3Url=here).put("b", b"past it")
+    assert seen["127.0.0.1"] == through
