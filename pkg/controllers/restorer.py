@@ -13,6 +13,7 @@ from pkg.apis.meta import JsonObject
 from pkg.apis.names import API_VERSION, RESTORE_UID_LABEL
 from pkg.apis.volumes import PodVolumeRestore, PodVolumeRestoreSpec, PodVolumeRestoreStatus
 from pkg.controllers.change_signal import ChangeSignal
+from pkg.controllers.claim_fillings import ClaimFillings
 from pkg.controllers.nodes import NodeAgents
 from pkg.controllers.status import to_json
 from pkg.informers.informer import SharedInformer
@@ -40,6 +41,7 @@ class ServerRestorer:
         pods: SharedInformer[Pod],
         agents: NodeAgents,
         changes: ChangeSignal,
+        claims: ClaimFillings,
         no_lock: bool = False,
         timeout: str = "",
     ) -> None:
@@ -52,6 +54,7 @@ class ServerRestorer:
         self._pods = pods
         self._agents = agents
         self._changes = changes
+        self._claims = claims
         self._version = changes.version
 
     def pods(self, restore_uid: str) -> list[Pod]:
@@ -59,8 +62,12 @@ class ServerRestorer:
         self._version = self._changes.version
         return [pod for pod in self._pods.lister.list() if pod.metadata.label(RESTORE_UID_LABEL) == restore_uid]
 
-    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> None:
-        """Creates a PodVolumeRestore, or adopts its own of that name."""
+    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> str:
+        """Creates a PodVolumeRestore, or adopts its own; returns why not, where another Restore fills the claim."""
+        claim = "" if spec.marker_only else spec.source.claim_uid
+        rival = self._claims.take(claim, self._restore) if claim else ""
+        if rival:
+            return f"Restore {rival} fills the same claim at the same time, so this one leaves it alone"
         try:
             spec = msgspec.structs.replace(spec, no_lock=self._no_lock, timeout=self._timeout)
             body = restore_object(self._restore, name, spec, labels)
@@ -69,6 +76,7 @@ class ServerRestorer:
             log.info("Volume restore adopted", name=name)
         else:
             log.info("Volume restore created", name=name, volume=spec.volume, node=spec.node)
+        return ""
 
     def status(self) -> Mapping[str, PodVolumeRestoreStatus]:
         """The statuses of this restore's PodVolumeRestores by name."""

@@ -22,6 +22,7 @@ from pkg.controllers.backup import BackupKindOfEngine
 from pkg.controllers.capturer import ServerCapturer
 from pkg.controllers.captures import Captures
 from pkg.controllers.change_signal import ChangeSignal
+from pkg.controllers.claim_fillings import ClaimFillings
 from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.deletion_wiring import DeletionWiring
 from pkg.controllers.download_events import DownloadEvents
@@ -120,6 +121,7 @@ class ServerWiring:
         factory, namespace = manager.factory, given.namespace
         self._captures = factory.informer(POD_VOLUME_BACKUPS, PodVolumeBackup, namespace=namespace)
         self._fillings = factory.informer(POD_VOLUME_RESTORES, PodVolumeRestore, namespace=namespace)
+        self._claims = ClaimFillings(self._fillings.lister)
         self._repositories = factory.informer(RESTIC_REPOSITORIES, ResticRepository, namespace=namespace)
         self._restores = factory.informer(RESTORES, Restore, namespace=namespace)
         self._nodes = NodeWiring(manager, client, namespace, self._changes, given.clock)
@@ -290,12 +292,14 @@ class ServerWiring:
                 pods=pods,
                 agents=self._nodes.agents,
                 changes=self._changes,
+                claims=self._claims,
                 no_lock=settings.restore_only,
                 timeout=volume_timeout(restore.metadata, settings.pod_volume_timeout_seconds),
             )
         finally:
             stop.cancel("restore ended")
             pods.stop()
+            self._claims.release(restore.metadata.uid)
 
     def _watch(self, name: str, reconciler: EngineReconciler[T], informer: SharedInformer[T], late: _Late) -> None:
         controller = self._manager.controller(name, reconciler, workers=ENGINE_WORKERS)

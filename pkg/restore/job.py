@@ -66,8 +66,8 @@ class VolumeRestorer(Protocol):
         """The pods that carry this restore's label, as they are now."""
         ...
 
-    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> None:
-        """Creates a PodVolumeRestore owned by the Restore, or adopts its own of that name."""
+    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> str:
+        """Creates a PodVolumeRestore owned by the Restore, or adopts its own of that name; returns why it must not."""
         ...
 
     def status(self) -> Mapping[str, PodVolumeRestoreStatus]:

@@ -243,12 +243,15 @@ class VolumeWait:
             self._settings.restore_name, self._settings.restore_uid, pod_uid=filling.pod_uid, node=node
         )
         try:
-            self._agents.start(filling.name, spec, labels)
+            refusal = self._agents.start(filling.name, spec, labels)
         except (TransportError, ThrottledError, ServerError) as error:
             log.debug("Volume restore not created yet", name=filling.name, error=str(error))
         except ApiStatusError as error:
             self._fail(filling, Reason.INTERNAL, f"its PodVolumeRestore is refused: {error}")
         else:
+            if refusal:
+                self._fail(filling, Reason.TARGET_UNUSABLE, refusal)
+                return
             self._started.add(filling.name)
             self._moved_at = self._clock.monotonic()
 

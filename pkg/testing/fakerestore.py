@@ -83,6 +83,7 @@ class FakeAgents:
         self.order: list[str] = []
         self.statuses: dict[str, PodVolumeRestoreStatus] = {}
         self.verdicts: dict[str, str] = {}
+        self.refusal = ""
         self.on_wait: Callable[[], None] = lambda: None
         self._api = api
         self._clock = clock
@@ -92,12 +93,15 @@ class FakeAgents:
         found = [msgspec.convert(obj, Pod) for obj in self._api.list(refs.PODS)]
         return [pod for pod in found if pod.metadata.label("ark.heptio.com/restore-uid") == restore_uid]
 
-    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> None:
-        """Remembers an order."""
+    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> str:
+        """Remembers an order, unless the test refuses it."""
+        if self.refusal:
+            return self.refusal
         self.specs.setdefault(name, spec)
         self.labels[name] = labels
         self.order.append(name)
         self.statuses.setdefault(name, PodVolumeRestoreStatus(phase="New"))
+        return ""
 
     def status(self) -> dict[str, PodVolumeRestoreStatus]:
         """The statuses."""

@@ -96,7 +96,7 @@ class NoVolumes:
     def pods(self, restore_uid: str) -> list[Pod]:
         return []
 
-    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> None:
+    def start(self, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> str:
         raise AssertionError(name)
 
     def status(self) -> dict[str, PodVolumeRestoreStatus]:

@@ -113,6 +113,24 @@ def test_a_command_that_fails_is_an_error_with_its_output_in_the_log(
     remove(installation, copy)
 
 
+def test_of_two_restores_of_one_backup_at_once_one_fills_the_volume_and_the_other_says_why_not(
+    installation: Installation, plain: Application
+) -> None:
+    first, copy = restore_copy(installation, plain)
+    second = f"{first}-again"
+    restore = read(installation, "restore", first)
+    installation.access.apply({**restore, "metadata": {"name": second, "namespace": NAMESPACE}, "status": None})
+    ends = {name: wait_for_end(installation, name) for name in (first, second)}
+    assert sorted(text_at(one, "status", "phase") for one in ends.values()) == ["Completed", "PartiallyFailed"]
+    (refused,) = [name for name, one in ends.items() if text_at(one, "status", "phase") == "PartiallyFailed"]
+    assert "existed already" in installation.ark("restore", "describe", refused).stdout
+    label = f"ark.heptio.com/restore-name in ({first},{second})"
+    assert len(installation.objects("podvolumerestores", selector=label)) == 1
+    copy.wait_running()
+    assert copy.shell("data", "cat file") == "precious\n"
+    remove(installation, copy)
+
+
 def test_a_pod_whose_data_will_not_come_is_told_though_no_agent_runs(
     installation: Installation, plain: Application
 ) -> None:

@@ -78,3 +78,10 @@ def test_one_that_makes_a_pod_of_its_own_does_not_fill_the_claim_that_the_other_
     world.restore()
     assert {spec.restore_uid for spec in world.agents.specs.values()} == {RESTORE_UID}
     assert "PersistentVolumeClaim shop/data is in use by pod a" in errors_of_the_other(world)[-1]
+
+
+def test_a_claim_that_another_restore_fills_is_left_alone_and_said(world: RestoreWorld) -> None:
+    world.agents.refusal = "Restore r2 fills the same claim at the same time, so this one leaves it alone"
+    outcome = world.restore()
+    assert (outcome.phase, outcome.volumes.failed, outcome.errors) == ("PartiallyFailed", 2, 2)
+    assert "TargetUnusable: Restore r2 fills the same claim" in str(world.results().errors)
