@@ -37,6 +37,10 @@ log = structlog.get_logger()
 POLL_SECONDS = 2.0
 MISSING_SECONDS = 5.0
 _ENTRIES_LIMIT = 100
+_LOST = (
+    "before its data was restored; one that its controller made in its place runs without: scale the controller down, "
+    "delete the claim and restore again"
+)
 _PATHS_SHOWN = 5
 
 
@@ -193,10 +197,10 @@ class VolumeWait:
         try:
             live = self._api.get_raw(PODS, filling.namespace, filling.pod)
         except NotFoundError:
-            self._fail(filling, Reason.POD_DELETED, "the pod was deleted before its data was restored")
+            self._fail(filling, Reason.POD_DELETED, f"the pod was deleted {_LOST}")
             return
         if text_at(live, "metadata", "uid") != filling.pod_uid:
-            self._fail(filling, Reason.POD_DELETED, "the pod was replaced before its data was restored")
+            self._fail(filling, Reason.POD_DELETED, f"the pod was replaced {_LOST}")
 
     def _give_up_without_agent(self, left: Sequence[Filling], statuses: Statuses, pods: PodsByUid) -> None:
         for filling in left:
