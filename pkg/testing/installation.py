@@ -144,16 +144,17 @@ class Installation:
         """The object store's credentials as each program reads them."""
         return sorted(self._workdir.glob("*/cloud"))
 
-    def replace_agent(self, node: str, *, without: str = "") -> None:
+    def replace_agent(self, node: str, *, without: str = "", within: Sequence[str] = ()) -> None:
         """Starts the agent of a node again, as the pod that the DaemonSet has there now.
 
         Args:
             node: Which.
             without: A capability that it shall lack, such as `chown`; then it stands for storage that refuses that.
+            within: Command words that start it in other surroundings, such as a control group.
         """
         self.agents[node].stop()
         lacking = ("setpriv", "--bounding-set", f"-{without}", "--") if without else ()
-        self.agents[node] = self._agent(node, lacking).start()
+        self.agents[node] = self._agent(node, (*within, *lacking)).start()
         self.wait_ready()
 
     def run_beside_server(self, words: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
