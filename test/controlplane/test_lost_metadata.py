@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,8 @@ def test_owners_that_cannot_be_set_warn_and_on_demand_fail(installation: Install
     backup = f"b-{workload.namespace}"
     installation.ark("backup", "create", backup, "--include-namespaces", workload.namespace, "--wait")
 
+    (made,) = installation.objects("podvolumebackups", selector=f"ark.heptio.com/backup-name={backup}")
+
     workload.delete()
     installation.ark("restore", "create", f"r-{backup}", "--from-backup", backup, "--wait")
     (again,) = workload.wait_running(1)
@@ -44,6 +47,9 @@ def test_owners_that_cannot_be_set_warn_and_on_demand_fail(installation: Install
     described = installation.ark("restore", "describe", f"r-{backup}", "--details").stdout
     sentence = f"Pod {workload.namespace}/one, volume data: its contents are restored, but owner, times or attributes"
     assert f"{sentence} of 2 files could not be set, first /: owner 70:70: Operation not permitted" in described
+    (filled,) = installation.objects("podvolumerestores", selector=f"ark.heptio.com/restore-name=r-{backup}")
+    assert field(filled, "spec", "size") == {"files": 1, "bytes": 8, "usedBytes": field(made, "status", "usedBytes")}
+    assert field(filled, "status", "snapshotID") == field(made, "status", "snapshotID")
     assert f"MetadataLost in {workload.namespace}/one, data, first paths:\n      /\n      /file\n" in described
 
     workload.delete()
@@ -51,3 +57,9 @@ def test_owners_that_cannot_be_set_warn_and_on_demand_fail(installation: Install
     assert installation.ark(*strict, check=False).returncode == PARTIALLY_FAILED
     described = installation.ark("restore", "describe", f"s-{backup}").stdout
     assert f"Pod {workload.namespace}/one, volume data: not restored: MetadataLost: owner, times or" in described
+
+
+def field(obj: Any, *path: str) -> Any:
+    for key in path:
+        obj = obj[key]
+    return obj

@@ -75,12 +75,13 @@ def test_the_claim_is_read_again_before_each_put(world: BackupWorld) -> None:
 
 
 def test_a_captured_volume_is_in_the_pod_and_in_the_ledger(world: BackupWorld) -> None:
-    world.capturer.results["db-0/data"] = captured("snap", bytes_added=7)
+    world.capturer.results["db-0/data"] = captured("snap", bytes_added=7, used_bytes=4096)
     outcome = run_backup(world.job(), world.stop)
     annotations = world.stored[SHOP_POD]["metadata"]["annotations"]  # type: ignore[index,call-overload]  # as above
     assert annotations["snapshot.ark.heptio.com/data"] == "snap"  # type: ignore[index,call-overload]  # as above
     (entry,) = world.ledger.entries
     assert (entry.snapshot_id, entry.repository_id, entry.bytes, entry.bytes_added) == ("snap", "repo-id", 10, 7)
+    assert entry.used_bytes == 4096
     assert (entry.repository, entry.claim_uid, entry.source.directory) == (
         "shop",
         "data-db-0-uid",
