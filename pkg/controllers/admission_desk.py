@@ -7,8 +7,9 @@ of it is in memory only: after a restart every backup asks again, and what runs 
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pkg.apis.names import BACKUP_UID_LABEL
@@ -111,11 +112,18 @@ class AdmissionDesk:
         shown = {obj.metadata.name: obj for obj in seen}
         found = {name: candidate_of(obj) for name, obj in shown.items() if obj.status.phase not in TERMINAL}
         for asked in self._backups.values():
-            found |= {one.name: one for one in asked.running if one.name in found or one.name not in shown}
+            found |= {
+                one.name: _as_shown(one, found) for one in asked.running if one.name in found or one.name not in shown
+            }
         return list(found.values())
 
     def _forget_silent(self, now: float) -> None:
         self._backups = {uid: asked for uid, asked in self._backups.items() if now - asked.at <= SILENT_SECONDS}
+
+
+def _as_shown(one: Candidate, shown: Mapping[str, Candidate]) -> Candidate:
+    """What a backup says of its capture, and whether the cache shows that it has a slot."""
+    return dataclasses.replace(one, has_slot=one.name in shown and shown[one.name].has_slot)
 
 
 def candidate_of(obj: PodVolumeBackup) -> Candidate:
@@ -125,4 +133,5 @@ def candidate_of(obj: PodVolumeBackup) -> Candidate:
         repository=obj.spec.repository,
         backup=obj.metadata.label(BACKUP_UID_LABEL),
         node=obj.spec.node,
+        has_slot=obj.status.phase == VolumePhase.IN_PROGRESS,
     )

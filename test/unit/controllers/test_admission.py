@@ -1,10 +1,13 @@
 """Which captures are created next."""
 
-from pkg.controllers.admission import Candidate, admit
+from collections import Counter
+
+from pkg.controllers.admission import AHEAD_OF_A_NODE, Candidate, admit
 
 
 def of(repository: str, count: int, start: int = 0) -> list[Candidate]:
-    return [Candidate(name=f"{repository}-{index}", repository=repository) for index in range(start, start + count)]
+    names = [f"{repository}-{index}" for index in range(start, start + count)]
+    return [Candidate(name=name, repository=repository, node=f"node of {name}") for name in names]
 
 
 def names(candidates: list[Candidate]) -> list[str]:
@@ -35,7 +38,8 @@ def test_a_full_cluster_admits_nothing() -> None:
 
 def pod(name: str, count: int, repository: str = "a") -> list[Candidate]:
     """The volumes of a pod that is to be frozen."""
-    return [Candidate(name=f"{name}-{index}", repository=repository, group=name) for index in range(count)]
+    names = [f"{name}-{index}" for index in range(count)]
+    return [Candidate(name=one, repository=repository, group=name, node=f"node of {name}") for one in names]
 
 
 def test_a_pod_that_is_to_be_frozen_is_admitted_whole_or_not_at_all() -> None:
@@ -56,10 +60,17 @@ def test_a_large_pod_is_not_overtaken_in_its_repository() -> None:
     assert admit(pod("db", 4) + of("a", 9), of("a", 1, start=9)) == []
 
 
-def wants(backup: str, repository: str, count: int, *, node: str = "", group: str = "") -> list[Candidate]:
+def wants(
+    backup: str, repository: str, count: int, *, node: str = "", group: str = "", has_slot: bool = False
+) -> list[Candidate]:
     return [
         Candidate(
-            name=f"{backup}-{repository}-{group}{index}", repository=repository, backup=backup, node=node, group=group
+            name=f"{backup}-{repository}-{group}{index}",
+            repository=repository,
+            backup=backup,
+            node=node or f"node of {backup}-{repository}-{group or index}",
+            group=group,
+            has_slot=has_slot,
         )
         for index in range(count)
     ]
@@ -117,3 +128,22 @@ def test_nothing_begins_in_a_closed_repository_and_others_go_on() -> None:
 def test_a_pod_that_has_begun_is_completed_in_a_closed_repository() -> None:
     volumes = wants("x", "a", 3, group="pod")
     assert admit(volumes[1:], volumes[:1], closed={"a"}) == volumes[1:]
+
+
+def test_a_busy_node_does_not_hold_the_places_of_the_whole_cluster() -> None:
+    waiting = [one for number in range(20) for one in wants("x", f"ns{number}", 4, node="busy")]
+    waiting += wants("x", "other", 2, node="idle")
+    admitted = admit(waiting, wants("x", "slow", 4, node="busy", has_slot=True))
+    assert Counter(one.node for one in admitted) == {"busy": AHEAD_OF_A_NODE, "idle": 2}
+
+
+def test_in_a_namespace_the_volumes_of_a_busy_node_are_overtaken_by_those_of_others() -> None:
+    waiting = wants("x", "a", 9, node="busy") + wants("y", "a", 2, node="idle")
+    admitted = admit(waiting, wants("z", "b", AHEAD_OF_A_NODE, node="busy"))
+    assert names(admitted) == ["y-a-0", "y-a-1"]
+
+
+def test_a_pod_that_is_to_be_frozen_counts_once_on_its_node() -> None:
+    running = wants("x", "a", AHEAD_OF_A_NODE - 1, node="n1")
+    pod_of_three = wants("x", "db", 3, node="n1", group="pod")
+    assert admit(pod_of_three, running) == pod_of_three

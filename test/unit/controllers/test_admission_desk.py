@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from pkg.apis.meta import ObjectMeta
 from pkg.apis.names import BACKUP_UID_LABEL
 from pkg.apis.volumes import (
@@ -22,7 +24,8 @@ NAMESPACE = "heptio-ark"
 
 
 def wants(backup: str, *numbers: int, repository: str = "app") -> list[Candidate]:
-    return [Candidate(name=f"{backup}{number}", repository=repository, backup=backup) for number in numbers]
+    names = [f"{backup}{number}" for number in numbers]
+    return [Candidate(name=name, repository=repository, backup=backup, node=f"node of {name}") for name in names]
 
 
 class World:
@@ -138,3 +141,13 @@ def test_a_backup_that_waits_for_maintenance_takes_no_place_from_others() -> Non
     world.closed = {"app"}
     assert world.ask("a", wants("a", 1)) == []
     assert world.ask("b", wants("b", 1, repository="other")) == ["b1"]
+
+
+def test_a_node_gets_more_when_its_agent_takes_on_what_it_has() -> None:
+    world = World(per_repository=9)
+    waiting = [dataclasses.replace(one, node="n1") for one in wants("a", *range(9))]
+    assert world.ask("a", waiting) == ["a0", "a1", "a2", "a3"]
+    assert world.ask("a", waiting[4:], waiting[:4]) == []
+    for one in waiting[:2]:
+        world.show(one)
+    assert world.ask("a", waiting[4:], waiting[:4]) == ["a4", "a5"]
