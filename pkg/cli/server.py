@@ -15,6 +15,7 @@ from pkg.cli.limit_options import server_limit_options
 from pkg.cli.process import ProcessSettings, daemon_options, process_settings
 from pkg.controllers.definitions import drift
 from pkg.controllers.limits import DEFAULT_LIMITS, ClusterLimits
+from pkg.controllers.server_cache import keep_cache_small
 from pkg.controllers.server_wiring import ServerWiring, Surroundings
 from pkg.kube.client import Client
 from pkg.kube.clock import REAL_CLOCK
@@ -101,6 +102,7 @@ def run_server(
     )
     ServerWiring(manager, client, given).add_all()
     manager.add_runnable("freeze-caches", gc_policy.freeze_caches)
+    manager.add_runnable("restic-cache", functools.partial(keep_cache_small, settings.scratch_dir, REAL_CLOCK))
     _watch_definitions(manager, client)
     return manager.run(stop)
 

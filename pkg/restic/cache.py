@@ -72,13 +72,22 @@ class Cache:
         directory: Made when it is first needed.
         limit_bytes: What it may hold while nobody uses it; 0 for no cache at all.
         settled_seconds: How old a file is that may go while its repository is used.
+        kept_seconds: For so long after its last use a part counts as used, for restics that are not started here.
     """
 
-    def __init__(self, directory: Path, *, limit_bytes: int, settled_seconds: float = SETTLED_SECONDS) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        limit_bytes: int,
+        settled_seconds: float = SETTLED_SECONDS,
+        kept_seconds: float = 0.0,
+    ) -> None:
         self.directory = directory
         self.limit_bytes = limit_bytes
         self.size_bytes = 0
         self._settled_seconds = settled_seconds
+        self._kept_seconds = kept_seconds
         self._changed = threading.Condition()
         self._users: Counter[str] = Counter()
         self._going: set[str] = set()
@@ -113,7 +122,7 @@ class Cache:
         self._remove_leftovers()
         found = self._measure()
         with self._changed:
-            idle = [one for one in found if not self._users[one.repository_id]]
+            idle = [one for one in found if not self._is_used(one)]
             in_use_bytes = sum(one.size_bytes for one in found) - sum(one.size_bytes for one in idle)
             going = too_much(idle, self.limit_bytes - in_use_bytes)
             self._going.update(going)
@@ -130,6 +139,10 @@ class Cache:
             self.clean()
             self._await_use(stop)
         unregister()
+
+    def _is_used(self, one: CachedRepository) -> bool:
+        recently = bool(self._kept_seconds) and time.time() - one.used_at < self._kept_seconds
+        return recently or bool(self._users[one.repository_id])
 
     def _enter(self, repository_id: str) -> bool:
         with self._changed:

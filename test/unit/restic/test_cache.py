@@ -96,6 +96,14 @@ def test_where_what_is_in_use_is_far_too_much_its_oldest_settled_files_go_and_no
     assert cache.size_bytes == pytest.approx(120 * KIB, abs=16 * KIB)
 
 
+def test_what_somebody_else_used_just_now_stays(tmp_path: Path) -> None:
+    now = time.time()
+    recent = fill(tmp_path, "recent", kib=120, used_at=now - 60)
+    fill(tmp_path, "old", kib=1, used_at=now - 7200)
+    Cache(tmp_path, limit_bytes=LIMIT, kept_seconds=3600).clean()
+    assert {path.name for path in tmp_path.iterdir()} == {recent.name}
+
+
 def test_a_little_too_much_in_use_is_left_alone(cache: Cache) -> None:
     made = fill(cache.directory, "used", kib=120, used_at=1.0)
     with cache.used(made.name):
