@@ -7,6 +7,7 @@ it is forgotten. Killed at any line, the next agent of the node finds the claim 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -83,7 +84,16 @@ class VolumeKind(Protocol[T_contra]):
 
 
 class VolumeReconciler(Generic[T]):
-    """Reconciles the objects of one kind on one node."""
+    """Reconciles the objects of one kind on one node.
+
+    Args:
+        agent: What runs here.
+        kind: What is special about the kind.
+        lister: The objects.
+        operations: Run them.
+        slots: How many may run.
+        wake: Reconciles a key soon; called for those that wait for a slot when one is given back.
+    """
 
     def __init__(
         self,
@@ -93,12 +103,15 @@ class VolumeReconciler(Generic[T]):
         *,
         operations: Operations[VolumeOutcome],
         slots: Slots,
+        wake: Callable[[Key], None] = lambda key: None,
     ) -> None:
         self._agent = agent
         self._kind = kind
         self._lister = lister
         self._operations = operations
         self._slots = LoneSlots(PodSlots(slots), agent.solitude, kind.ref.plural)
+        self._wake = wake
+        self._waiting: dict[Key, None] = {}  # for a slot, in the order of their asking
         self._started: dict[Key, str] = {}  # UID of the object that a key's operation belongs to
 
     def reconcile(self, key: Key) -> Result:
@@ -153,9 +166,12 @@ class VolumeReconciler(Generic[T]):
         return done() if successor is None else again_in(0)
 
     def _forget(self, key: Key) -> None:
-        self._started.pop(key, None)
+        had_run = self._started.pop(key, None) is not None
+        self._waiting.pop(key, None)
         self._operations.forget(key)
         self._slots.release(key)
+        for waiting in tuple(self._waiting) if had_run else ():
+            self._wake(waiting)
 
     def _try_run(self, key: Key, obj: T) -> bool:
         alone = bool(self._kind.status(obj).out_of_memory)
@@ -163,7 +179,7 @@ class VolumeReconciler(Generic[T]):
 
     def _claim(self, key: Key, obj: T) -> Result:
         if not self._try_run(key, obj):
-            return again_in(SLOT_POLL_SECONDS)
+            return self._wait_for_slot(key)
         claimed = self._claimed(key, obj)
         self._operations.start(key, lambda stop: self._kind.run(claimed, stop))
         return done()
@@ -171,16 +187,22 @@ class VolumeReconciler(Generic[T]):
     def _hold(self, key: Key, obj: T, freeze: str) -> Result:
         """Claims a volume with its pod's slot, for the server to freeze the pod; that costs no attempt twice."""
         if not self._slots.hold(key, freeze, self._kind.group(obj), self._kind.last_seconds(obj)):
-            return again_in(SLOT_POLL_SECONDS)
+            return self._wait_for_slot(key)
         self._claimed(key, obj)
         return done()
 
     def _run_held(self, key: Key, obj: T) -> Result:
         """Runs a volume whose pod is frozen now; it was claimed before."""
         if not self._try_run(key, obj):
-            return again_in(SLOT_POLL_SECONDS)
+            return self._wait_for_slot(key)
+        self._waiting.pop(key, None)
         self._operations.start(key, lambda stop: self._kind.run(obj, stop))
         return done()
+
+    def _wait_for_slot(self, key: Key) -> Result:
+        """Whoever gives one back wakes it; it also asks by itself, because limits change and others give up."""
+        self._waiting[key] = None
+        return again_in(SLOT_POLL_SECONDS)
 
     def _claimed(self, key: Key, obj: T) -> T:
         try:
@@ -189,6 +211,7 @@ class VolumeReconciler(Generic[T]):
             self._slots.release(key)
             raise
         self._started[key] = obj.metadata.uid
+        self._waiting.pop(key, None)
         return claimed
 
     def _patch_claim(self, obj: T) -> T:

@@ -39,7 +39,9 @@ class VolumeWiring:
             controllers[0].enqueue(key)
 
         operations: Operations[VolumeOutcome] = Operations(name, clock=self._agent.clock, on_finished=enqueue)
-        reconciler = VolumeReconciler(self._agent, kind, informer.lister, operations=operations, slots=slots)
+        reconciler = VolumeReconciler(
+            self._agent, kind, informer.lister, operations=operations, slots=slots, wake=enqueue
+        )
         controller = self._manager.controller(name, reconciler, workers=WORKERS)
         controllers.append(controller)
         self._manager.add_operations(operations)

@@ -108,8 +108,14 @@ class VolumeWorld:
         self.ended: queue.SimpleQueue[Key] = queue.SimpleQueue()
         self.operations: Operations[VolumeOutcome] = Operations("v", clock=self.clock, on_finished=self.ended.put)
         self.slots = Slots(slots)
+        self.woken: list[Key] = []
         self.reconciler: VolumeReconciler[PodVolumeBackup] = VolumeReconciler(
-            self.agent, self.kind, self.lister, operations=self.operations, slots=self.slots
+            self.agent,
+            self.kind,
+            self.lister,
+            operations=self.operations,
+            slots=self.slots,
+            wake=self.woken.append,
         )
 
     def add(self, name: str = "v", *, spec: JsonObject | None = None, status: JsonObject | None = None) -> Key:

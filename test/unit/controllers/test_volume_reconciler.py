@@ -89,7 +89,9 @@ def test_a_volume_without_a_slot_writes_nothing_and_looks_again() -> None:
     assert world.stored(second).status.phase == ""
     world.operations.cancel(first, Reason.CANCELED)
     world.await_end()
+    assert world.woken == []
     world.reconcile(first)
+    assert world.woken == [second], "the slot that was given back is offered at once"
     assert world.reconcile(second) == done()
     assert world.stored(second).status.phase == "InProgress"
     world.operations.cancel_all("shutdown")
