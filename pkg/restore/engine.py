@@ -131,6 +131,8 @@ def _report_plan(
         results.warnings.ark(warning)
     for name in prepared.unknown:
         results.errors.ark(f'the Restore names the resource "{name}", which neither the cluster nor the backup knows')
+    for text in prepared.idle:
+        results.warnings.ark(text)
     for text in snapshots_not_restored(stored, prepared, job.restore.spec):
         results.volumes_failed += 1
         results.errors.about("", text)

@@ -13,6 +13,7 @@ from pkg.restore.archive import Archive, Entry
 from pkg.restore.captures import Captures, captures_of_list, captures_of_pods
 from pkg.restore.errors import BackupDamagedError
 from pkg.restore.filters import Resolve, Scope, resolver, scope_of
+from pkg.restore.idle_words import idle_words
 from pkg.restore.plan import CLAIMS, NAMESPACES, PODS, PRIORITIES, VOLUMES, Facts, gather_facts, in_order
 from pkg.restore.reading import StoredBackup
 from pkg.restore.refusals import refusal_of_resource
@@ -33,6 +34,7 @@ class Prepared:
     Attributes:
         held: Resources that wait for the end of all volumes.
         unknown: Resources that the Restore names and nothing here knows.
+        idle: What the Restore says and means nothing in this backup, in sentences.
     """
 
     archive: Archive
@@ -42,6 +44,7 @@ class Prepared:
     captures: Captures
     held: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
 
     def namespace_object(self, name: str) -> JsonObject:
         """The backed-up namespace, empty when the backup does not hold it."""
@@ -81,6 +84,7 @@ def prepare(
         captures=captures,
         held=frozenset(resource for resource in held.values() if resource),
         unknown=(*scope.unknown, *(name for name, resource in held.items() if not resource)),
+        idle=idle_words(spec, archive.entries, resolve),
     )
 
 
