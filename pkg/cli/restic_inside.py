@@ -32,7 +32,7 @@ from pkg.restic.runner import Runner
 _KUBECONFIG = click.option("--kubeconfig", default="", help="Default: the pod's own account.")
 
 
-@click.command("locks")
+@click.command("locks", hidden=True)
 @click.argument("name")
 @_KUBECONFIG
 def locks(name: str, kubeconfig: str) -> None:
@@ -45,7 +45,7 @@ def locks(name: str, kubeconfig: str) -> None:
         raise CliError(str(error)) from error
 
 
-@click.command("unlock")
+@click.command("unlock", hidden=True)
 @click.argument("name")
 @click.option("--lock", "lock_id", required=True)
 @click.option("--force-live", is_flag=True)
@@ -60,7 +60,7 @@ def unlock(name: str, lock_id: str, kubeconfig: str, *, force_live: bool) -> Non
         raise CliError(str(error)) from error
 
 
-@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("run", hidden=True, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @_KUBECONFIG
 @click.argument("name")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)

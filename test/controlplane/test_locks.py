@@ -220,12 +220,7 @@ def test_only_a_lock_whose_pod_has_ended_is_removed_and_a_foreign_one_by_hand(
     dead = leave_lock(installation, namespace, "ark-ended-job", "backup", "--stdin")
     foreign = leave_lock(installation, namespace, "laptop", "backup", "--stdin")
     uid = ended_pod(installation, "ark-ended-job")
-    holder = {uid: {"pod": "ark-ended-job", "node": "node1", "host": "ark-ended-job"}}
-    patch = json.dumps({"status": {"holders": holder}})
-    installation.access.kubectl(
-        *("patch", "resticrepository", namespace, "-n", NAMESPACE, "--type=merge", "--subresource=status"),
-        *("-p", patch),
-    )
+    record_holder(installation, namespace, uid, "ark-ended-job")
     wait_until(
         lambda: uid not in json.dumps(installation.get("resticrepository", namespace)),
         timeout_seconds=30,
@@ -269,6 +264,15 @@ def test_a_foreign_lock_is_waited_for_and_named(installation: Installation, appl
     installation.ark("backup", "cancel", f"{backup}-2")
     assert wait_ended(installation, f"{backup}-2") == "PartiallyFailed"
     assert locks(installation, namespace) == {foreign}
+
+
+def record_holder(installation: Installation, namespace: str, uid: str, pod: str) -> None:
+    """Write what a maintenance Job of that pod would."""
+    patch = json.dumps({"status": {"holders": {uid: {"pod": pod, "node": "node1", "host": pod}}}})
+    installation.access.kubectl(
+        *("patch", "resticrepository", namespace, "-n", NAMESPACE, "--type=merge", "--subresource=status"),
+        *("-p", patch),
+    )
 
 
 def ended_pod(installation: Installation, name: str) -> str:

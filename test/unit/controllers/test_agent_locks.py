@@ -94,7 +94,6 @@ class OneAgent:
                 exit_code=exit_code,
                 pid=pid,
                 stderr_tail=stderr,
-                ended=Ended.STOPPED,
             )
 
         world.restic.script = end
