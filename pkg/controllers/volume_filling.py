@@ -23,7 +23,7 @@ from pkg.kube.refs import POD_VOLUME_RESTORES
 from pkg.kube.stop import StopToken
 from pkg.restic.complaints import KEPT_PATHS, MetadataFailures
 from pkg.restic.restoration import RestoreRequest, RestoreSummary, full_snapshot_id, restore_volume
-from pkg.volumes.hostpath import resolve_directory
+from pkg.volumes.hostpath import file_system_of, resolve_directory
 from pkg.volumes.marker import done_text, is_done, write_done
 from pkg.volumes.root import apply_root
 from pkg.volumes.target import check_target, keeps_attributes
@@ -81,7 +81,7 @@ class VolumeFiller:
         mountinfo = Path("/proc/self/mountinfo").read_text()
         directory = resolve_directory(pods_dir, spec.pod.uid, spec.source, mountinfo)
         with _usable(directory):
-            check_target(directory, spec.size)
+            check_target(directory, spec.size, file_system_of(directory, mountinfo))
         self._check_strictness(obj, directory)
         repository = self._agent.ready_repository(spec.repository, stop)
         check_identity(obj, repository)

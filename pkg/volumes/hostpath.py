@@ -15,7 +15,7 @@ from pkg.apis.volumes import VolumeSource
 from pkg.volumes.errors import VolumePathError
 from pkg.volumes.source import ANY_PLUGIN, volume_source
 
-__all__ = ["VolumePathError", "mount_points", "resolve_directory", "volume_source"]
+__all__ = ["VolumePathError", "file_system_of", "mount_points", "resolve_directory", "volume_source"]
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOUNT_POINT_FIELD = 4
@@ -53,6 +53,17 @@ def mount_points(mountinfo_text: str) -> frozenset[str]:
     """The mount points of a mountinfo, unescaped."""
     fields = (line.split(" ") for line in mountinfo_text.splitlines())
     return frozenset(_unescaped(one[_MOUNT_POINT_FIELD]) for one in fields if len(one) > _MOUNT_POINT_FIELD)
+
+
+def file_system_of(directory: Path, mountinfo_text: str) -> str:
+    """The type of the file system that is mounted on a directory; empty where none is."""
+    found = ""
+    for line in mountinfo_text.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) > _MOUNT_POINT_FIELD and _unescaped(fields[_MOUNT_POINT_FIELD]) == str(directory):
+            found = after.partition(" ")[0]  # the last one covers those before it
+    return found
 
 
 def _present(volumes: Path, relative: PurePosixPath) -> Path:

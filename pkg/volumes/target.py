@@ -16,6 +16,7 @@ from pkg.volumes.errors import VolumePathError
 
 _PROBE = "user.ark-probe"
 _ALWAYS_THERE = frozenset({"lost+found", ".snapshot"})
+_COMPRESSING = frozenset({"btrfs", "zfs", "bcachefs", "f2fs"})
 _OTHER_DATA = 2  # how much more than its contents a volume of one's own may have in use
 _SLACK_BYTES = 64 << 20
 
@@ -49,8 +50,13 @@ def used_bytes(directory: Path) -> int:
     return space.total_bytes - space.free_bytes
 
 
-def check_target(directory: Path, size: VolumeSize | None) -> None:
+def check_target(directory: Path, size: VolumeSize | None, file_system: str = "") -> None:
     """Refuses a volume that cannot be filled.
+
+    Args:
+        directory: The volume's root.
+        size: What is to come.
+        file_system: Its type; empty where that is not known. One that compresses may hold more than it has.
 
     Raises:
         VolumePathError: TargetReadOnly, or TargetFull with both numbers.
@@ -58,6 +64,8 @@ def check_target(directory: Path, size: VolumeSize | None) -> None:
     space = space_of(directory)
     if space.read_only:
         raise VolumePathError(f"{directory} is mounted read-only", reason=Reason.TARGET_READ_ONLY)
+    if file_system in _COMPRESSING:
+        return
     lack = lack_of_room(space, needed_bytes(size), is_empty=_is_empty(directory))
     if lack:
         raise VolumePathError(f"{directory} {lack}", reason=Reason.TARGET_FULL)

@@ -24,7 +24,7 @@ from pkg.apis.volumes import (
 from pkg.controllers.agent import Agent
 from pkg.controllers.config import ConfigReconciler
 from pkg.controllers.pod_volume_restore import RestoreKind
-from pkg.controllers.volume_filling import VolumeFiller
+from pkg.controllers.volume_filling import VolumeFiller, silent_loss_of
 from pkg.kube.refs import POD_VOLUME_RESTORES, SECRETS
 from pkg.kube.stop import StopToken
 from pkg.restic.command import Command
@@ -372,3 +372,10 @@ def test_a_volume_that_vanishes_is_a_reason_and_no_crash(tmp_path: Path) -> None
     assert status is not None
     assert (status["phase"], status["reason"]) == ("Failed", "TargetUnusable")
     assert str(status["message"]).startswith(f"{world.directory}: No such file or directory; look at the volume")
+
+
+def test_an_agent_that_is_not_root_cannot_set_owners_and_restic_would_not_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert silent_loss_of(tmp_path) == "the agent does not run as root, so no owner can be set"

@@ -9,7 +9,7 @@ import pytest
 from pkg.apis.reasons import Reason
 from pkg.apis.volumes import VolumeSource
 from pkg.volumes.errors import VolumePathError
-from pkg.volumes.hostpath import mount_points, resolve_directory
+from pkg.volumes.hostpath import file_system_of, mount_points, resolve_directory
 
 UID = "8d3e2d4e-0000"
 CSI = VolumeSource(directory="kubernetes.io~csi/pv1/mount", must_be_mount=True)
@@ -98,3 +98,13 @@ def test_a_pods_directory_behind_a_link_is_compared_by_its_real_path(tmp_path: P
 
 def test_mount_points_are_unescaped() -> None:
     assert mount_points("1 2 0:1 / /a\\040b\\134c rw - t s rw\nshort\n") == {"/a b\\c"}
+
+
+def test_the_file_system_of_a_volume_is_the_one_mounted_last() -> None:
+    text = (
+        "36 35 98:0 / /v/a\\040b rw,noatime shared:1 master:2 - ext4 /dev/sda1 rw\n"
+        "37 35 98:0 /x /v/a\\040b rw - zfs pool/x rw\n"
+        "38 35 98:0 /x /v/other rw - xfs /dev/sdb rw\n"
+    )
+    assert file_system_of(Path("/v/a b"), text) == "zfs"
+    assert file_system_of(Path("/v/none"), text) == ""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pkg.apis.volumes import VolumeSize
+from pkg.volumes.errors import VolumePathError
 from pkg.volumes.target import Space, check_target, lack_of_room, needed_bytes, space_of, used_bytes
 
 GIB = 1 << 30
@@ -59,3 +60,10 @@ def test_what_is_used_and_what_is_free_is_all(tmp_path: Path) -> None:
     space = space_of(tmp_path)
     assert 0 < space.free_bytes < space.total_bytes
     assert 0 < used_bytes(tmp_path) < space.total_bytes
+
+
+def test_a_file_system_that_compresses_may_hold_more_than_it_has(tmp_path: Path) -> None:
+    huge = VolumeSize(files=1, bytes=1 << 60, used_bytes=1 << 60)
+    check_target(tmp_path, huge, "zfs")
+    with pytest.raises(VolumePathError):
+        check_target(tmp_path, huge, "ext4")
