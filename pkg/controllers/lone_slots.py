@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pkg.controllers.pod_slots import PodSlots
 from pkg.controllers.solitude import Solitude
+from pkg.kube.refs import POD_VOLUME_RESTORES
+from pkg.manager.slots import SMALL_SECONDS
 from pkg.workqueue.key import Key
 
 
@@ -13,13 +15,14 @@ class LoneSlots:
     Args:
         slots: What there is for this kind.
         solitude: Shared by all kinds.
-        kind: Tells this kind's keys from another's.
+        kind: The plural of the objects; restores do not wait for a backup that only waits to be alone.
     """
 
     def __init__(self, slots: PodSlots, solitude: Solitude, kind: str) -> None:
         self._slots = slots
         self._solitude = solitude
         self._kind = kind
+        self._first = kind == POD_VOLUME_RESTORES.plural
 
     def hold(self, key: Key, pod: str, group: str, last_seconds: float | None = None) -> bool:
         """Counts a volume to its pod's slot; see `PodSlots`."""
@@ -38,7 +41,8 @@ class LoneSlots:
 
     def try_run(self, key: Key, group: str, last_seconds: float | None = None, *, alone: bool = False) -> bool:
         """Whether a volume may be worked on now; see `PodSlots`."""
-        if not self._solitude.try_enter(self._who(key), alone=alone):
+        brief = last_seconds is not None and last_seconds < SMALL_SECONDS
+        if not self._solitude.try_enter(self._who(key), alone=alone, brief=brief, first=self._first):
             return False
         if self._slots.try_run(key, group, last_seconds):
             return True

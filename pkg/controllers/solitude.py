@@ -1,8 +1,10 @@
 """Who works on a node beside whom: a volume that was too much for the memory runs once more, alone (operators.md 14).
 
 Whoever waits to be alone lets nobody else begin, or it would wait for ever on a busy node; what runs already ends in
-its own time. A pod that is frozen, or about to be, is not kept waiting by one that only waits: its application stands
-still. Who waits must ask again and again; one that has not asked for five seconds has given up. Nothing here blocks.
+its own time. One that only waits does not keep others back whose turn cannot wait or costs nothing: a pod that is
+frozen, or about to be, for its application stands still; a restore; and what takes seconds, while something that takes
+longer runs anyway. Who waits must ask again and again; one that has not asked for five seconds has given up. Nothing
+here blocks.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ class Solitude:
     def __init__(self, *, clock: Clock = REAL_CLOCK) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._running: set[str] = set()
+        self._running: dict[str, bool] = {}  # whether it takes seconds only
         self._held: dict[str, str] = {}
         self._waiting: dict[str, float] = {}
         self._alone = ""
@@ -39,24 +41,31 @@ class Solitude:
             self._held[who] = pod
             return True
 
-    def try_enter(self, who: str, *, alone: bool) -> bool:
-        """Whether a volume may run now; it counts as running until it leaves."""
+    def try_enter(self, who: str, *, alone: bool = False, brief: bool = False, first: bool = False) -> bool:
+        """Whether a volume may run now; it counts as running until it leaves.
+
+        Args:
+            who: The volume.
+            alone: Nobody may run beside it.
+            brief: It is known to take seconds.
+            first: It does not wait for one that only waits.
+        """
         with self._lock:
             if who in self._running:
                 return True
-            if not (self._is_empty_for(who) if alone else self._is_open_to(who)):
+            if not (self._is_empty_for(who) if alone else self._is_open_to(who, brief=brief, first=first)):
                 if alone:
                     self._waiting[who] = self._clock.monotonic()
                 return False
             self._waiting.pop(who, None)
-            self._running.add(who)
+            self._running[who] = brief
             self._alone = who if alone else self._alone
             return True
 
     def step_back(self, who: str) -> None:
         """A volume that entered does not run, for want of a slot; one that wants to be alone goes on waiting for it."""
         with self._lock:
-            self._running.discard(who)
+            self._running.pop(who, None)
             if self._alone == who:
                 self._alone = ""
                 self._waiting[who] = self._clock.monotonic()
@@ -64,7 +73,7 @@ class Solitude:
     def leave(self, who: str) -> None:
         """A volume ended, or waits no more."""
         with self._lock:
-            self._running.discard(who)
+            self._running.pop(who, None)
             self._held.pop(who, None)
             self._waiting.pop(who, None)
             self._alone = "" if self._alone == who else self._alone
@@ -73,8 +82,11 @@ class Solitude:
         others_frozen = bool(self._held) and who not in self._held
         return not self._running and not others_frozen
 
-    def _is_open_to(self, who: str) -> bool:
-        return not self._alone and (who in self._held or not self._somebody_waits(who))
+    def _is_open_to(self, who: str, *, brief: bool, first: bool) -> bool:
+        if self._alone:
+            return False
+        costs_nothing = brief and not all(self._running.values())
+        return first or costs_nothing or who in self._held or not self._somebody_waits(who)
 
     def _somebody_waits(self, besides: str) -> bool:
         now = self._clock.monotonic()
