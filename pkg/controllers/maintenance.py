@@ -32,6 +32,7 @@ from pkg.controllers.maintenance_plan import (
     Verb,
     decide,
     gives_way,
+    is_idle,
     is_of,
     is_overdue,
     may_verify,
@@ -361,6 +362,7 @@ class MaintenanceReconciler:
             jobs_running=len(others),
             next_backup=next_backup_of(repository.volume_namespace, self._caches.schedules.list(namespace)),
             requested=requested,
+            idle=is_idle(repository, self._caches.captures.list(namespace), self._now()),
         )
 
     def _now(self) -> datetime.datetime:

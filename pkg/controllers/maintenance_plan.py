@@ -15,7 +15,7 @@ from pkg.apis.ark import Schedule
 from pkg.apis.meta import Object
 from pkg.apis.names import DAMAGED_CONDITION
 from pkg.apis.reasons import RepositoryPhase
-from pkg.apis.volumes import MaintenanceRun, ResticRepository
+from pkg.apis.volumes import MaintenanceRun, PodVolumeBackup, ResticRepository
 from pkg.backup.includes import includes
 from pkg.controllers.conditions import find_condition
 from pkg.controllers.maintenance_times import DAY, Window, last_turn, period_of
@@ -24,6 +24,7 @@ JOBS_AT_ONCE = 2
 OVERDUE = datetime.timedelta(days=3)
 NOT_BEFORE_BACKUP = datetime.timedelta(hours=1)
 FIRST_RETRY = datetime.timedelta(minutes=15)
+BELIEVED_PERIODS = 4
 AFTER_GIVING_WAY = datetime.timedelta(minutes=5)
 
 
@@ -71,6 +72,7 @@ class Surroundings:
         jobs_running: Unfinished maintenance Jobs of other repositories.
         next_backup: When the next scheduled backup takes in the repository's namespace; None for never.
         requested: Verbs that somebody asked for and that were not carried out.
+        idle: Whether nothing was added to the repository or forgotten in it since it was pruned.
     """
 
     now: datetime.datetime
@@ -78,6 +80,7 @@ class Surroundings:
     jobs_running: int = 0
     next_backup: datetime.datetime | None = None
     requested: tuple[Verb, ...] = ()
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,7 @@ def decide(repository: ResticRepository, rules: Rules, around: Surroundings) -> 
         return Decision(reason="the repository is not Ready")
     if rules.restore_only:
         return Decision(reason="restoreOnly: nothing is written to the store")
-    due = around.requested or due_verbs(repository, around.now)
+    due = around.requested or due_verbs(repository, around.now, idle=around.idle)
     allowed = tuple(verb for verb in due if not refusal(repository, verb, rules, around))
     if not allowed:
         reasons = (refusal(repository, verb, rules, around) for verb in due)
@@ -119,7 +122,7 @@ def decide(repository: ResticRepository, rules: Rules, around: Surroundings) -> 
         return Decision(reason=f"{around.jobs_running} maintenance Jobs run already")
     if around.in_use and needs_alone(allowed):
         return Decision(
-            hold=is_overdue(repository, allowed, around.now),
+            hold=is_overdue(repository, allowed, around.now, idle=around.idle),
             reason="backups or restores of this repository are running",
         )
     return Decision(verbs=allowed, hold=needs_alone(allowed))
@@ -149,21 +152,49 @@ def doubt_of(repository: ResticRepository) -> str:
     damaged = find_condition(repository.status.conditions, DAMAGED_CONDITION)
     if damaged is not None:
         return f"the repository is damaged: {damaged.message}"
+    part = suspect_part(repository)
+    return f"part {part} of the repository is to be checked first" if part else ""
+
+
+def suspect_part(repository: ResticRepository) -> str:
+    """The part of the data in which errors were found without a lock; empty for none."""
     seen = repository.status.verification
-    return f"part {seen.suspect} of the repository is to be checked first" if seen and seen.suspect else ""
+    return seen.suspect if seen is not None else ""
 
 
-def due_verbs(repository: ResticRepository, now: datetime.datetime) -> tuple[Verb, ...]:
-    """What was not done since the repository's last turn: forget once a day, prune and check once a period."""
+def checked_at(repository: ResticRepository) -> datetime.datetime | None:
+    """When its structure was last found sound: by a check, or by a verification, which checks it too."""
+    seen = repository.status.verification
+    runs = (seen.runs if seen is not None else None) or ()
+    moments = [run.start_timestamp for run in runs if run.phase == RunPhase.COMPLETED and not run.reason]
+    known = [moment for moment in (repository.status.last_check_time, *moments) if moment is not None]
+    return max(known, default=None)
+
+
+def is_idle(repository: ResticRepository, captures: Iterable[PodVolumeBackup], now: datetime.datetime) -> bool:
+    """Whether nothing was added or forgotten since the last prune, as far as objects tell; not believed for ever."""
+    status, last = repository.status, repository.status.last_prune_time
+    if last is None or now - last >= BELIEVED_PERIODS * period_of(repository.spec.maintenance_frequency):
+        return False
+    if status.pending_forget or (status.last_forget_time is not None and status.last_forget_time >= last):
+        return False
+    mine = (one for one in captures if in_use_by(repository, one.spec.repository, one.spec.repo_identifier))
+    return all((one.status.completion_timestamp or now) < last for one in mine)
+
+
+def due_verbs(repository: ResticRepository, now: datetime.datetime, *, idle: bool = False) -> tuple[Verb, ...]:
+    """What was not done since the repository's last turn: forget once a day, prune and check once a period.
+
+    Where nothing changed there is nothing to prune, and what was verified was checked as well; each costs requests.
+    """
     status, name = repository.status, repository.metadata.name
     weekly = last_turn(name, period_of(repository.spec.maintenance_frequency), now)
     born = repository.metadata.creation_timestamp or now
     due = {
         Verb.VERIFY: False,  # has a plan of its own
         Verb.FORGET: bool(status.pending_forget) and (status.last_forget_time or born) < last_turn(name, DAY, now),
-        Verb.PRUNE: (status.last_prune_time or born) < weekly,
-        Verb.CHECK: (status.last_check_time or born) < weekly
-        or bool(status.verification and status.verification.suspect),
+        Verb.PRUNE: (status.last_prune_time or born) < weekly and not idle,
+        Verb.CHECK: (checked_at(repository) or born) < weekly or bool(suspect_part(repository)),
     }
     if due[Verb.PRUNE] and status.pending_forget:
         due[Verb.FORGET] = True  # what is forgotten before a prune is freed by it
@@ -198,9 +229,11 @@ def retry_at(runs: Sequence[MaintenanceRun]) -> datetime.datetime:
     return last + delay if last is not None else datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
-def is_overdue(repository: ResticRepository, verbs: Sequence[Verb], now: datetime.datetime) -> bool:
+def is_overdue(
+    repository: ResticRepository, verbs: Sequence[Verb], now: datetime.datetime, *, idle: bool = False
+) -> bool:
     """Whether a prune or a check has been due for so long that it goes before backups."""
-    long_since = due_verbs(repository, now - OVERDUE)
+    long_since = due_verbs(repository, now - OVERDUE, idle=idle)
     return any(verb in long_since for verb in verbs if verb is not Verb.FORGET)
 
 

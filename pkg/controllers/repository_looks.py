@@ -1,8 +1,8 @@
-"""When a repository must be looked at: until it is Ready, and then once a day, or when somebody met trouble in it.
+"""When a repository must be looked at: until it is Ready, and then once a week, or when somebody met trouble in it.
 
-A look costs four requests of the store, so an idle repository is asked once a day and no more often. What a capture or
-a Job met (no repository, a wrong password, another id) makes the next look come at once, and only what the look itself
-finds of that kind ends Ready: a store that is away for a minute does not.
+A look costs four requests of the store, and Jobs compare the id anyway, so a Ready one is not asked more often. What a
+capture or a Job met (no repository, a wrong password, another id) makes the next look come at once, and only what the
+look itself finds of that kind ends Ready: a store that is away for a minute does not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pkg.controllers.maintenance_plan import in_use_by
 from pkg.controllers.repository_identity import is_given_up
 
 LOOK_INTERVAL_SECONDS = 5.0
-READY_INTERVAL_SECONDS = 24 * 3600.0
+READY_INTERVAL_SECONDS = 7 * 24 * 3600.0
 DOUBTS = frozenset(
     {
         Reason.REPOSITORY_MISSING.value,

@@ -156,7 +156,7 @@ class ResticRepositoryReconciler:
         return again_in(NOT_READY_RETRY_SECONDS)
 
     def _keep_ready(self, key: Key, repository: ResticRepository, finding: RepositoryFinding) -> Result:
-        """What was Ready stays so where a look could not tell otherwise; it is tried again tomorrow."""
+        """What was Ready stays so where a look could not tell otherwise; it is tried again in its turn."""
         patch_status(self._client, RESTIC_REPOSITORIES, repository, {"checkedAt": timestamp(self._clock.now())})
         self._forget(key)
         log.warning("Repository not looked at", key=str(key), reason=finding.reason, message=finding.message)

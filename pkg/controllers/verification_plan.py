@@ -16,7 +16,7 @@ from pkg.apis.volumes import ResticRepository, Verification
 from pkg.controllers.maintenance_times import DAY, last_turn
 
 MOST_PARTS = 256
-SMALL_PART_BYTES = 64 << 20  # less is not worth a run of its own: it is read with that of the next days
+SMALL_PART_BYTES = 1 << 30  # less is not worth a run, which reads the structure too: it comes with the next
 LONGEST_INTERVAL_DAYS = 7
 NOTHING_YET = Verification()
 

@@ -10,8 +10,17 @@ import msgspec
 import pytest
 
 from pkg.apis.ark import BackupSpec, Schedule, ScheduleSpec, ScheduleStatus
-from pkg.apis.meta import ObjectMeta
-from pkg.apis.volumes import MaintenanceRun, ResticRepository, ResticRepositorySpec, ResticRepositoryStatus
+from pkg.apis.meta import Condition, ObjectMeta
+from pkg.apis.volumes import (
+    MaintenanceRun,
+    PodVolumeBackup,
+    PodVolumeBackupSpec,
+    PodVolumeBackupStatus,
+    ResticRepository,
+    ResticRepositorySpec,
+    ResticRepositoryStatus,
+    Verification,
+)
 from pkg.controllers.maintenance_plan import (
     AFTER_GIVING_WAY,
     FIRST_RETRY,
@@ -21,6 +30,7 @@ from pkg.controllers.maintenance_plan import (
     decide,
     due_verbs,
     gives_way,
+    is_idle,
     next_backup_of,
     requested_verbs,
     retry_at,
@@ -33,6 +43,8 @@ MINUTE = datetime.timedelta(minutes=1)
 WEEKLY = last_turn("shop", WEEK, NOON)
 DAILY = last_turn("shop", DAY, NOON)
 ID = "a" * 64
+FREE = Surroundings(now=NOON)
+DAMAGED = Condition(type="Damaged", status="True", message="broken")
 
 
 def repository(**status: Any) -> ResticRepository:
@@ -67,6 +79,67 @@ def test_what_is_due(status: dict[str, object], verbs: tuple[Verb, ...]) -> None
     assert due_verbs(repository(**status), NOON) == verbs
 
 
+def capture(repository: str, ended: datetime.datetime | None) -> PodVolumeBackup:
+    spec = PodVolumeBackupSpec(repository=repository, repo_identifier="s3:x/shop")
+    return PodVolumeBackup(spec=spec, status=PodVolumeBackupStatus(completion_timestamp=ended))
+
+
+@pytest.mark.parametrize(
+    ("status", "captures", "idle"),
+    [
+        pytest.param({}, [], True, id="nothing happened"),
+        pytest.param({}, [capture("shop", NOON - 8 * DAY)], True, id="a capture before"),
+        pytest.param({}, [capture("shop", NOON - DAY)], False, id="a capture since"),
+        pytest.param({}, [capture("shop", None)], False, id="a capture that has not ended"),
+        pytest.param({}, [capture("till", NOON)], True, id="a capture elsewhere"),
+        pytest.param({"last_forget_time": NOON - DAY}, [], False, id="snapshots were forgotten since"),
+        pytest.param({"pending_forget": (ID,)}, [], False, id="snapshots wait to be forgotten"),
+        pytest.param({"last_prune_time": None}, [], False, id="never pruned"),
+        pytest.param({"last_prune_time": NOON - 29 * DAY}, [], False, id="it is not believed for ever"),
+    ],
+)
+def test_where_nothing_changed_there_is_nothing_to_prune(
+    status: dict[str, Any], captures: list[PodVolumeBackup], idle: bool
+) -> None:
+    before = {"last_prune_time": NOON - 7 * DAY, "last_forget_time": NOON - 7 * DAY - MINUTE}
+    one = repository(**{**before, **status})
+    assert is_idle(one, captures, NOON) is idle
+    assert (PRUNE in due_verbs(one, NOON, idle=idle)) is not idle
+
+
+def run(phase: str = "Completed", reason: str = "") -> Verification:
+    return Verification(runs=(MaintenanceRun(verb="verify", phase=phase, reason=reason, start_timestamp=NOON),))
+
+
+@pytest.mark.parametrize(
+    ("verification", "due"),
+    [
+        pytest.param(run(), (), id="a verification checks the structure too"),
+        pytest.param(run(phase="Failed"), (CHECK,), id="one that failed did not"),
+        pytest.param(run(reason="DamageSuspected"), (CHECK,), id="nor one that found something"),
+        pytest.param(None, (CHECK,), id="there was none"),
+    ],
+)
+def test_what_was_verified_need_not_be_checked(verification: Verification | None, due: tuple[Verb, ...]) -> None:
+    assert due_verbs(repository(last_check_time=WEEKLY - MINUTE, verification=verification), NOON) == due
+
+
+@pytest.mark.parametrize("status", [{"verification": Verification(suspect="1/5")}, {"conditions": (DAMAGED,)}])
+def test_nothing_is_removed_from_a_repository_in_doubt(status: dict[str, Any]) -> None:
+    given = repository(last_prune_time=None, last_check_time=None, pending_forget=(ID,), **status)
+    assert decide(given, Rules(), FREE).verbs == (CHECK,)
+    by_hand = decide(given, Rules(), dataclasses.replace(FREE, requested=(FORGET, PRUNE)))
+    assert (by_hand.verbs, "repository" in by_hand.reason) == ((), True)
+
+
+def test_what_is_suspected_is_checked_whatever_the_hour() -> None:
+    window = Rules(window=parse_window("01:00-02:00"))
+    soon = dataclasses.replace(FREE, next_backup=NOON + MINUTE)
+    suspected = repository(verification=Verification(suspect="1/5"))
+    assert decide(suspected, window, soon).verbs == (CHECK,)
+    assert decide(suspected, window, dataclasses.replace(soon, in_use=True)).hold, "and captures wait for it"
+
+
 def test_a_new_repository_waits_for_its_turn() -> None:
     born = ObjectMeta(name="shop", creation_timestamp=NOON - MINUTE)
     new = msgspec.structs.replace(repository(last_prune_time=None, last_check_time=None), metadata=born)
@@ -82,7 +155,6 @@ def test_the_frequency_of_0_9_is_honoured() -> None:
 
 DUE = repository(last_prune_time=WEEKLY - MINUTE, last_check_time=WEEKLY - MINUTE, pending_forget=(ID,))
 OVERDUE = repository(last_prune_time=NOON - 30 * DAY, last_check_time=NOON)
-FREE = Surroundings(now=NOON)
 
 
 def around(**changes: Any) -> Surroundings:

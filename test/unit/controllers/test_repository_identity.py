@@ -221,7 +221,7 @@ def test_a_server_that_dies_between_making_and_pinning_pins_what_it_made(world: 
     assert world.stored.status.repository_id == world.restic.repositories[world.place].id
 
 
-def test_a_ready_one_is_looked_at_once_a_day(world: FakeRepositoryWorld) -> None:
+def test_a_ready_one_is_looked_at_once_a_week(world: FakeRepositoryWorld) -> None:
     world.exists("old")
     world.add(status={**PINNED, "phase": "Ready"})
     assert world.look() == again_in(READY_INTERVAL_SECONDS)

