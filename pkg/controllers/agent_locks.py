@@ -28,12 +28,14 @@ from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
 
 RETRY_SECONDS = 30.0
+AT_ONCE = 4
+_TURN_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 class AgentLockReconciler:
-    """Sweeps repositories in which a lock of this agent's may have been left."""
+    """Sweeps repositories in which a lock of this agent's may have been left, some at once; for one worker."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class AgentLockReconciler:
         self._operations = operations
         self._runner = runner
         self._open_store = open_store
+        self._sweeping: set[Key] = set()
 
     def reconcile(self, key: Key) -> Result:
         """Takes one step for the repository of that key."""
@@ -57,6 +60,7 @@ class AgentLockReconciler:
             return done()
         repository = self._agent.repositories.get(key.namespace, key.name)
         self._operations.forget(key)
+        self._sweeping.discard(key)
         if repository is None or not self._keeping.own.is_due(repository):
             return done()
         match outcome:
@@ -64,6 +68,9 @@ class AgentLockReconciler:
                 return again_in(RETRY_SECONDS)
             case Succeeded():
                 return again_in(SETTLE.total_seconds())
+        if len(self._sweeping) >= AT_ONCE:
+            return again_in(_TURN_SECONDS)
+        self._sweeping.add(key)
         self._operations.start(key, lambda stop: self._sweep(repository, stop))
         return done()
 

@@ -38,6 +38,8 @@ from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
 
 LOOK_AGAIN_SECONDS = 60.0
+AT_ONCE = 4  # a new version of the agents makes all of their holders dead within minutes
+_TURN_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -95,7 +97,7 @@ class HolderCleaner:
 
 
 class HolderReconciler:
-    """Has a repository cleaned while one of its holders looks dead."""
+    """Has a repository cleaned while one of its holders looks dead, some at once; for one worker."""
 
     def __init__(
         self,
@@ -111,6 +113,7 @@ class HolderReconciler:
         self._pods = pods
         self._cleaner = cleaner
         self._operations = operations
+        self._cleaning: set[Key] = set()
 
     def reconcile(self, key: Key) -> Result:
         """Takes one step for the repository of that key."""
@@ -118,11 +121,15 @@ class HolderReconciler:
         outcome = self._operations.observe(key)
         if isinstance(outcome, Running):
             return done()
+        self._cleaning.discard(key)
         if repository is None or not self._looks_dead(repository):
             self._operations.forget(key)
             return done()
         match outcome:
+            case None if len(self._cleaning) >= AT_ONCE:
+                return again_in(_TURN_SECONDS)
             case None:
+                self._cleaning.add(key)
                 self._operations.start(key, lambda stop: self._clean(repository, stop))
                 return done()
             case Succeeded(result=HolderFinding() as finding):

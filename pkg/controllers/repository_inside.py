@@ -24,7 +24,7 @@ from pkg.controllers.repositories import in_place
 from pkg.controllers.repository_access import RepositoryAccess
 from pkg.kube.client import Client
 from pkg.kube.clock import Clock
-from pkg.kube.errors import NotFoundError
+from pkg.kube.errors import KubeError, NotFoundError
 from pkg.kube.refs import CONFIGS, NAMESPACES, RESTIC_REPOSITORIES
 from pkg.kube.stop import StopToken
 from pkg.manager.events import Event, EventRecorder
@@ -82,8 +82,8 @@ class RepositoryInside:
         if kept and not force_live:
             raise InsideError(f"lock {text}: not removed, because {kept}; --force-live removes it all the same")
         remove_lock(store, directory, full)
-        self._tell(repository, f"lock {full} was removed by hand: {text}", warning=bool(kept))
-        return f"Removed lock {full}: {text}"
+        unsaid = self._tell(repository, f"lock {full} was removed by hand: {text}", warning=bool(kept))
+        return f"Removed lock {full}: {text}{unsaid}"
 
     def reading(self, name: str, words: Sequence[str], *, memory_limit: int | None) -> ResticEnvironment:
         """How a read-only call reaches a repository.
@@ -141,7 +141,8 @@ class RepositoryInside:
                 f"cluster {repository.status.cluster_id} made this repository: its locks are that one's to remove"
             )
 
-    def _tell(self, repository: ResticRepository, message: str, *, warning: bool) -> None:
+    def _tell(self, repository: ResticRepository, message: str, *, warning: bool) -> str:
+        """Leaves an Event; what is to be said where that failed, for the lock is gone all the same."""
         meta = repository.metadata
         event = Event(
             api_version=RESTIC_REPOSITORIES.api_version,
@@ -153,7 +154,11 @@ class RepositoryInside:
             reason="LockRemoved",
             message=message,
         )
-        EventRecorder(self.client, "ark-cli", self.clock).send(event)
+        try:
+            EventRecorder(self.client, "ark-cli", self.clock).send(event)
+        except KubeError as error:
+            return f" (there is no Event of it: {error})"
+        return ""
 
 
 def _only_one(wanted: str, ids: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pkg.apis.meta import Json, JsonObject
@@ -24,6 +25,7 @@ from pkg.kube.refs import PODS, RESTIC_REPOSITORIES
 from pkg.manager.reconciler import Result, again_in, done
 from pkg.testing.fakedeletion import NAMESPACE, InlineOperations, KilledError, StoresInMemory
 from pkg.testing.fakelocks import KEY, LockWorld
+from pkg.workqueue.key import Key
 
 RUNNING: Json = [{"name": "ark", "state": {"running": {"startedAt": "2020-01-01T00:00:00Z"}}}]
 ENDED: Json = [{"name": "m", "state": {"terminated": {"finishedAt": "2020-01-01T00:00:00Z"}}}]
@@ -222,3 +224,16 @@ def test_a_repository_in_another_place_than_the_configs_is_left_alone(world: Loc
     world.api.client.patch(RESTIC_REPOSITORIES, NAMESPACE, "shop", patch, ResticRepository)
     Server(world).minutes(40)
     assert len(world.left) == 1
+
+
+def test_no_more_than_four_are_cleaned_at_once(world: LockWorld) -> None:
+    world.hold("u1", "restic-a")
+    shop = world.repositories.list()[0]
+    for number in range(6):
+        metadata = msgspec.structs.replace(shop.metadata, name=f"shop-{number}")
+        world.repositories.put(msgspec.structs.replace(shop, metadata=metadata))
+    reconciler = Server(world).reconciler
+    keys = [Key(NAMESPACE, f"shop-{number}") for number in range(6)]
+    assert [reconciler.reconcile(key) for key in keys] == [done()] * 4 + [again_in(1.0)] * 2
+    reconciler.reconcile(keys[0])
+    assert reconciler.reconcile(keys[4]) == done()

@@ -8,6 +8,7 @@ import pytest
 
 from pkg.apis.meta import Json, JsonObject
 from pkg.controllers.repository_inside import InsideError, RepositoryInside
+from pkg.kube.errors import ForbiddenError
 from pkg.kube.refs import EVENTS, RESTIC_REPOSITORIES
 from pkg.kube.stop import StopToken
 from pkg.objectstore.errors import StoreUnreachableError
@@ -167,3 +168,10 @@ def test_a_call_that_would_cost_the_server_its_memory_is_refused(
             inside(world).reading("shop", words, memory_limit=limit)
         return
     assert inside(world).reading("shop", words, memory_limit=limit).repository == world.place
+
+
+def test_a_lock_that_is_gone_is_told_though_no_event_could_be_left(world: LockWorld) -> None:
+    lock_id = world.lock("1", "laptop", seconds_ago=9999)
+    world.api.fail_next(ForbiddenError("no", code=403), method="POST", ref=EVENTS)
+    assert "there is no Event of it" in unlock(world, lock_id)
+    assert world.left == set()
