@@ -17,12 +17,18 @@ from pkg.restic.restoration import RestoreRequest, restore_volume
 from pkg.restic.runner import Runner
 from pkg.restic.transfer import (
     BackupRequest,
+    BackupSummary,
     backup_volume,
 )
 from pkg.testing.assets import binary
 from pkg.testing.directories import contents
 
 MIB = 1 << 20
+
+
+def whole(made: BackupSummary, target: Path) -> RestoreRequest:
+    """A restore that must bring as many files as the backup counted."""
+    return RestoreRequest(snapshot_id=made.snapshot_id, target=str(target), expected_files=made.files)
 
 
 def test_all_that_a_file_has_comes_back(restic: Runner, real: ResticEnvironment, volume: Path, target: Path) -> None:
@@ -41,7 +47,7 @@ def test_all_that_a_file_has_comes_back(restic: Runner, real: ResticEnvironment,
     for name in ("file", "deep/er"):
         os.utime(volume / name, ns=(1, 981173106123456789))
     made = backup_volume(restic, BackupRequest(directory=str(volume), tags={}), real, StopToken())
-    restore_volume(restic, RestoreRequest(snapshot_id=made.snapshot_id, target=str(target)), real, StopToken())
+    restore_volume(restic, whole(made, target), real, StopToken())
     for name in ("file", "deep", "deep/er", "deep/er/other", "soft-link", "fifo", "holes"):
         before, after = os.lstat(volume / name), os.lstat(target / name)
         assert (after.st_mode, after.st_uid, after.st_gid, after.st_nlink) == (
@@ -82,7 +88,7 @@ def test_unread_files_degrade_the_snapshot_and_count_once(
     assert made.unread_files == 26
     assert len(made.unread_paths) == 20
     assert set(made.unread_paths) < {"closed", *(f"secret{number:02}" for number in range(25))}
-    restore_volume(restic, RestoreRequest(snapshot_id=made.snapshot_id, target=str(target)), real, StopToken())
+    restore_volume(restic, whole(made, target), real, StopToken())
     assert set(contents(target)) == {"file", "deep/er/other"}
 
 
@@ -94,7 +100,7 @@ def test_only_what_is_excluded_is_missing(restic: Runner, real: ResticEnvironmen
     (volume / "x.tmp").write_text("")
     request = BackupRequest(directory=str(volume), tags={}, excludes=("/cache", "*.tmp"))
     made = backup_volume(restic, request, real, StopToken())
-    restore_volume(restic, RestoreRequest(snapshot_id=made.snapshot_id, target=str(target)), real, StopToken())
+    restore_volume(restic, whole(made, target), real, StopToken())
     assert set(contents(target)) == {
         "file",
         "deep/er/other",
