@@ -1,11 +1,13 @@
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from obstore.store import S3Store
 
+import pkg
 from pkg.apis.ark import StorageProvider
 from pkg.kube.clock import REAL_CLOCK, Clock
 from pkg.objectstore.clients import open_client
@@ -107,3 +109,9 @@ def test_a_store_of_ones_own_is_not_asked_about() -> None:
     regions = asking(DEAD)
     assert regions(location) == location
     assert not regions.is_due(location)
+
+
+@pytest.mark.parametrize("root", ["controllers/server_wiring.py", "cli/restic_server.py", "cli/maintenance.py"])
+def test_each_program_looks_regions_up(root: str) -> None:
+    """Nothing else would notice: the tests' own store has none."""
+    assert "regions=Regions()" in (Path(pkg.__file__).parent / root).read_text()
