@@ -156,6 +156,7 @@ class Backends:
         return Backend(
             name="azure",
             provider="azure",
+            config={"resticStorageClass": "Hot"},  # Azurite refuses the empty header that restic sends without a tier
             environ={**secret, **self.around},
             refused={**secret, "AZURE_STORAGE_KEY": "d3Jvbmc=", **self.around},
             make_bucket=azurite.make_bucket,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import urllib.parse
@@ -10,6 +11,7 @@ from pkg.testing.fakegcs_objects import Blob, Buckets, MissingBucketError
 from pkg.testing.tlsfront import Answer, Asked
 
 _PATH = re.compile(r"/(?:upload/)?storage/v1/b/([^/]+)(?:/o(?:/(.+))?)?$")
+_CASTAGNOLI = 0x82F63B78
 
 
 def answer_json(buckets: Buckets, asked: Asked) -> Answer:
@@ -66,8 +68,26 @@ def _metadata(bucket: str, name: str, blob: Blob) -> dict[str, object]:
         "bucket": bucket,
         "size": str(len(blob.content)),
         "generation": str(blob.generation),
+        "crc32c": base64.b64encode(_crc32c(blob.content).to_bytes(4, "big")).decode(),
         "updated": "2023-01-02T00:00:00.000Z",
     }
+
+
+def _crc32c(content: bytes) -> int:
+    """The checksum that Google's clients compare with their own."""
+    checksum = 0xFFFFFFFF
+    for byte in content:
+        checksum = _TABLE[(checksum ^ byte) & 0xFF] ^ (checksum >> 8)
+    return checksum ^ 0xFFFFFFFF
+
+
+def _row(value: int) -> int:
+    for _ in range(8):
+        value = (value >> 1) ^ (_CASTAGNOLI if value & 1 else 0)
+    return value
+
+
+_TABLE = [_row(value) for value in range(256)]
 
 
 def _error(status: int, reason: str) -> Answer:
