@@ -3,7 +3,8 @@
 A run is counted before it begins, in the patch that claims its volume, so an agent that dies at any line has counted
 it. Who finds the claim of a holder that is gone takes the count back, in the patch of its own claim, unless the
 agent's container ran out of memory: an agent that was updated, killed, evicted or lost its node is not restic's fault.
-Such interruptions have a bound of their own, or a volume that kills its agent each time would do so for ever.
+Such interruptions have a bound of their own, or a volume that kills its agent each time would do so for ever; and long
+before it each volume runs alone on its node, so that what ran beside that one is not given up with it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pkg.apis.core import ContainerStateTerminated, Pod
 
 MAX_ATTEMPTS = 3
 MAX_INTERRUPTIONS = 10
+ALONE_AFTER = 4  # interruptions; whoever ends its agent then ends only its own run
 OUT_OF_MEMORY = "OOMKilled"
 _CLOCK_SLACK_SECONDS = 2.0  # Kubernetes' times have no fractions
 
@@ -29,6 +31,11 @@ class RunCounts:
 
     attempts: int = 0
     interruptions: int = 0
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether nothing may run beside it, because it may be what ends its agent."""
+        return self.interruptions > ALONE_AFTER
 
     @property
     def exhausted(self) -> str:

@@ -174,7 +174,8 @@ class VolumeReconciler(Generic[T]):
             self._wake(waiting)
 
     def _try_run(self, key: Key, obj: T) -> bool:
-        alone = bool(self._kind.status(obj).out_of_memory)
+        status = self._kind.status(obj)
+        alone = bool(status.out_of_memory) or self._agent.next_run(status).runs_alone
         return self._slots.try_run(key, self._kind.group(obj), self._kind.last_seconds(obj), alone=alone)
 
     def _claim(self, key: Key, obj: T) -> Result:

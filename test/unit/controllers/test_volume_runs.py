@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pkg.apis.meta import JsonObject
 from pkg.apis.reasons import Reason
+from pkg.controllers.interruptions import ALONE_AFTER
 from pkg.controllers.volume_reconciler import VolumeOutcome
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakevolume import NAMESPACE, until_stopped
@@ -51,3 +53,22 @@ def test_a_claim_whose_answer_was_lost_is_not_counted_twice() -> None:
     world.reconcile(key)
     world.await_end()
     assert (world.stored(key).status.attempts, world.stored(key).status.interruptions) == (1, 0)
+
+
+def test_a_volume_that_was_interrupted_often_runs_alone_so_that_others_survive_what_it_does() -> None:
+    world = World(slots=4)
+    world.kind.work = until_stopped
+    status: JsonObject = {"phase": "InProgress", "holder": "agent-0", "attempts": 1}
+    often = world.add("often", status={**status, "interruptions": ALONE_AFTER})
+    seldom = world.add("seldom", status={**status, "interruptions": ALONE_AFTER - 1})
+    world.reconcile(seldom)
+    world.reconcile(often)
+    assert [obj.metadata.name for obj in world.kind.ran] == ["seldom"]
+    world.operations.cancel(seldom, Reason.CANCELED)
+    world.await_end()
+    world.reconcile(seldom)
+    world.reconcile(often)
+    world.reconcile(world.add("new"))
+    assert [obj.metadata.name for obj in world.kind.ran] == ["seldom", "often"]
+    world.operations.cancel_all("shutdown")
+    world.await_end()
