@@ -8,8 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from pkg.apis.ark import StorageProvider
+from pkg.objectstore.cloud import open_store
+from pkg.objectstore.credentials import load_credentials
+from pkg.objectstore.location import storage_location
 from pkg.testing.application import Application
-from pkg.testing.installation import Installation
+from pkg.testing.installation import NAMESPACE, Installation
 from pkg.testing.processes import wait_until
 
 PRE, POST = "pre.hook.backup.ark.heptio.com/", "post.hook.backup.ark.heptio.com/"
@@ -97,3 +101,30 @@ def test_a_server_that_is_killed_in_a_freeze_leaves_the_thaw_to_the_next_one(
     assert (status["phase"], status["attempts"], status.get("openHooks")) == ("Completed", 2, None), status
     assert journal(slow) == ["freeze", "thaw", "freeze", "thaw"]
     assert "frozen" not in slow.listing("data")
+
+
+def test_a_backup_that_is_deleted_in_progress_leaves_a_thawed_pod_and_nothing_in_the_bucket(
+    installation: Installation, slow: Application
+) -> None:
+    backup = f"b-{slow.namespace}"
+    installation.ark("backup", "create", backup, "--include-namespaces", slow.namespace)
+    wait_until(lambda: journal(slow) == ["freeze"], timeout_seconds=60, what="the pre hook to run")
+    installation.access.kubectl("delete", "backup.ark.heptio.com", backup, "-n", NAMESPACE, "--timeout=20s")
+    wait_until(lambda: journal(slow) == ["freeze", "thaw"], timeout_seconds=90, what="the pod to be thawed")
+    label = f"ark.heptio.com/backup-name={backup}"
+    wait_until(
+        lambda: not installation.objects("podvolumebackups", selector=label),
+        timeout_seconds=60,
+        what="the captures to go with their Backup",
+    )
+    wait_until(lambda: not files_of(installation, backup), timeout_seconds=60, what="the bucket to hold none of it")
+    installation.ark("backup", "create", backup, "--include-namespaces", slow.namespace, "--wait")
+    assert status_of(installation, backup)["phase"] == "Completed"
+
+
+def files_of(installation: Installation, backup: str) -> list[str]:
+    provider = StorageProvider(name="aws", bucket=installation.bucket, config=installation.store_config())
+    file = str(installation.credentials_files()[0])
+    credentials = load_credentials("aws", {"AWS_SHARED_CREDENTIALS_FILE": file})
+    store = open_store(storage_location(provider), credentials)
+    return [found.key for found in store.list(f"{backup}/")]
