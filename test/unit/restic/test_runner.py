@@ -1,5 +1,6 @@
 """The runner against shell scripts that behave as restic does at its worst."""
 
+import dataclasses
 import os
 import threading
 import time
@@ -136,6 +137,13 @@ def test_a_status_that_repeats_itself_is_no_progress(script: Callable[..., Runne
     finished = runner.run(BACKUP, ENVIRONMENT, StopToken())
     assert finished.ended is Ended.NO_PROGRESS
     assert isinstance(error_from(finished), NoProgressError)
+
+
+def test_a_call_with_little_bandwidth_may_be_silent_for_longer(script: Callable[..., Runner]) -> None:
+    runner = script(f"{READY}; sleep 0.4", no_progress_seconds=0.05, grace=0.05)
+    assert runner.run(BACKUP, ENVIRONMENT, StopToken()).ended is Ended.NO_PROGRESS
+    slow = dataclasses.replace(BACKUP, slow_seconds=60.0)
+    assert runner.run(slow, ENVIRONMENT, StopToken()).ended is Ended.ITSELF
 
 
 def test_a_listener_that_fails_leaves_no_child(script: Callable[..., Runner]) -> None:
