@@ -8,10 +8,17 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import msgspec
 import pytest
 
+from pkg.apis.ark import Config
 from pkg.apis.names import CREDENTIALS_SECRET
+from pkg.controllers.config import settings_from
+from pkg.objectstore.cloud import open_restic_store
+from pkg.objectstore.credentials import CloudCredentials
+from pkg.objectstore.location import StorageLocation
 from pkg.testing.application import Application
 from pkg.testing.assets import binary
 from pkg.testing.installation import NAMESPACE, Installation
@@ -132,3 +139,77 @@ def test_frozen_deletions_are_told_and_nothing_is_deleted(installation: Installa
         timeout_seconds=5,
         what="the queue to be as it was",
     )
+
+
+def spoil(installation: Installation, namespace: str) -> None:
+    """Changes a byte in the largest pack, as a disk does that forgets."""
+    store = open_restic_store(*location_and_credentials(installation))
+    pack = max(store.list(f"{namespace}/data"), key=lambda info: info.size_bytes)
+    content = bytearray(store.get(pack.key))
+    content[len(content) // 3] ^= 1
+    store.put(pack.key, bytes(content))
+
+
+def location_and_credentials(installation: Installation) -> tuple[StorageLocation, CloudCredentials]:
+    files = {"AWS_SHARED_CREDENTIALS_FILE": str(installation.credentials_files()[0])}
+    config = msgspec.convert(installation.get("config.ark.heptio.com", "default"), Config)
+    settings = settings_from(config, files, NAMESPACE)
+    return settings.location, settings.credentials
+
+
+def condition(installation: Installation, namespace: str) -> str:
+    found = status_of(installation, namespace).get("conditions") or []
+    assert isinstance(found, list)
+    return next((str(one["message"]) for one in found if one["type"] == "Damaged"), "")
+
+
+def test_damage_is_found_beside_other_work_and_confirmed_before_it_is_an_alarm(
+    installation: Installation, application: Application
+) -> None:
+    """The whole repository is one part here, so that the first reading meets the pack."""
+    namespace = application.namespace
+    application.shell("data", "head -c 3000000 /dev/urandom > noise")
+    back_up(installation, namespace)
+    with options(installation, verifyPercentPerDay="100"):
+        code, output = maintain(installation, namespace, "--verify")
+        assert (code, "part 1/1 was read, no errors" in output) == (0, True), output + installation.tails()
+        verification = status_of(installation, namespace)["verification"]
+        assert isinstance(verification, dict)
+        assert (verification["part"], verification["parts"]) == (1, 1)
+        assert [run["verb"] for run in verification["runs"]] == ["verify"]
+
+        spoil(installation, namespace)
+        code, output = maintain(installation, namespace, "--verify")
+        assert "to be confirmed by a check" in output
+        message = wait_until(
+            lambda: condition(installation, namespace), timeout_seconds=60, what="the check to confirm it"
+        )
+    assert "broken packs" in message
+    assert "Ready (damaged)" in installation.ark("restic", "repo", "get", namespace).stdout
+    assert message in installation.ark("restic", "repo", "describe", namespace).stdout
+    code, output = maintain(installation, namespace, "--prune")
+    assert (code, "the repository is damaged" in output) == (1, True)
+    application.shell("data", "echo more > more")
+    name = f"b-{secrets.token_hex(3)}"
+    words = ("backup", "create", name, "--include-namespaces", namespace, "--wait", "--timeout", "120s")
+    assert installation.ark(*words, check=False).returncode == 2, "no backup into it is Completed"
+
+
+@contextmanager
+def options(installation: Installation, **data: str) -> Iterator[None]:
+    """The ConfigMap of maintenance with these keys."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "verification",
+            "namespace": NAMESPACE,
+            "labels": {"ark.heptio.com/plugin-config": "maintenance"},
+        },
+        "data": data,
+    }
+    installation.access.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    try:
+        yield
+    finally:
+        installation.access.kubectl("delete", "configmap", "verification", "-n", NAMESPACE)
