@@ -191,7 +191,7 @@ def test_a_canceled_child_that_does_not_end_is_killed_and_its_lock_goes(
     )
 
 
-def test_an_agent_that_was_killed_removes_what_its_child_left(
+def test_an_agent_that_was_killed_removes_what_its_child_left_and_a_deleted_object_ends_the_next(
     installation: Installation, application: Application
 ) -> None:
     application.shell("data", BIG)
@@ -207,6 +207,12 @@ def test_an_agent_that_was_killed_removes_what_its_child_left(
         what="the old lock to go",
         watched=installation.processes,
     )
+    metadata = json.loads(captures(installation, backup))[0]["metadata"]
+    pid = wait_until(lambda: restic_of(metadata["uid"]), timeout_seconds=60, what="restic to run again")
+    installation.access.kubectl("delete", "podvolumebackup", metadata["name"], "-n", NAMESPACE)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout_seconds=30, what="restic to end with its object")
+    wait_until(lambda: not locks(installation, application.namespace), timeout_seconds=60, what="its lock to go")
+    assert wait_ended(installation, backup) == "PartiallyFailed"
 
 
 def test_only_a_lock_whose_pod_has_ended_is_removed_and_a_foreign_one_by_hand(
