@@ -6,6 +6,7 @@ both clients (obstore, restic) ask for exactly what they ask for in production.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,7 +22,17 @@ from pkg.objectstore.location import StorageLocation, storage_location
 from pkg.testing.azurite import Azurite
 from pkg.testing.connectproxy import ConnectProxy
 from pkg.testing.fakegcs import HOSTS, FakeGcs
+from pkg.testing.identities import (
+    AWS_ROLE,
+    AZURE_CLIENT,
+    AZURE_LOGIN,
+    AZURE_TENANT,
+    TOKEN,
+    AwsTokens,
+    azure_tokens,
+)
 from pkg.testing.minio import Minio
+from pkg.testing.minio_signing import Account
 from pkg.testing.pki import Authority
 from pkg.testing.strict_s3 import StrictS3
 from pkg.testing.tlsfront import Rule, TlsFront
@@ -87,6 +98,9 @@ class Backends:
             "strict-s3": self._strict_s3,
             "azure": self._azure,
             "gcs": self._gcs,
+            "aws-identity": self._aws_identity,
+            "azure-identity": self._azure_identity,
+            "gcp-identity": self._gcp_identity,
         }
 
     def __getitem__(self, name: str) -> Backend:
@@ -176,6 +190,47 @@ class Backends:
             make_bucket=self.gcs.buckets.make_bucket,
             host=HOSTS[0],
         )
+
+    def _aws_identity(self) -> Backend:
+        """As on EKS, with IAM roles for service accounts."""
+        minio = self._minio
+        account = Account(endpoint=minio.endpoint, access_key=minio.access_key, secret_key=minio.secret_key)
+        self._front("sts", [f"sts.{S3_REGION}.amazonaws.com"], 0, AwsTokens(account=account))
+        pod = {"AWS_WEB_IDENTITY_TOKEN_FILE": self._token, "AWS_ROLE_ARN": AWS_ROLE, "AWS_REGION": S3_REGION}
+        return self._keyless(self["strict-s3"], pod, {**pod, "AWS_ROLE_ARN": "arn:aws:iam::1:role/another"})
+
+    def _azure_identity(self) -> Backend:
+        """As on AKS, with workload identity; the account's name stays in the Secret."""
+        self._front("login", [AZURE_LOGIN], 0, azure_tokens)
+        key = self["azure"]
+        pod = {
+            "AZURE_STORAGE_ACCOUNT_ID": key.environ["AZURE_STORAGE_ACCOUNT_ID"],
+            "AZURE_CLIENT_ID": AZURE_CLIENT,
+            "AZURE_TENANT_ID": AZURE_TENANT,
+            "AZURE_FEDERATED_TOKEN_FILE": self._token,
+            "AZURE_AUTHORITY_HOST": f"https://{AZURE_LOGIN}/",
+        }
+        return self._keyless(key, pod, {**pod, "AZURE_CLIENT_ID": AZURE_TENANT})
+
+    def _gcp_identity(self) -> Backend:
+        """As on GKE: a metadata server and nothing else."""
+        metadata = self._open.enter_context(TlsFront(0, None, self.gcs))
+        other = self._open.enter_context(TlsFront(0, None, FakeGcs()))
+        host = "GCE_METADATA_HOST"
+        here, elsewhere = f"127.0.0.1:{metadata.port}", f"127.0.0.1:{other.port}"
+        return self._keyless(self["gcs"], {host: here}, {host: elsewhere})
+
+    @property
+    def _token(self) -> str:
+        file = self._workdir / "token"
+        file.write_text(TOKEN)
+        return str(file)
+
+    def _keyless(self, backend: Backend, pod: dict[str, str], refused: dict[str, str]) -> Backend:
+        """The backend for a pod that is who it is; what asks for tokens trusts what all programs trust."""
+        around = {**self.around, "SSL_CERT_FILE": str(self._bundle)}
+        name = f"{backend.provider}-identity"
+        return dataclasses.replace(backend, name=name, environ={**pod, **around}, refused={**refused, **around})
 
     def _front(self, name: str, hosts: Sequence[str], upstream: int, rule: Rule) -> None:
         shown = self.authority.issue(name, common_name=name, hosts=hosts)

@@ -13,6 +13,7 @@ from pkg.objectstore.store import ObjectStore
 from pkg.testing.backends import S3_HOST, Backend, Backends
 
 ABROAD = ("strict-s3", "azure", "gcs")
+IDENTITIES = ("aws-identity", "azure-identity", "gcp-identity")
 
 
 @pytest.fixture(params=ABROAD)
@@ -54,6 +55,20 @@ def test_a_certificate_that_nobody_vouches_for_is_told_from_all_else(
     with pytest.raises(StoreUnreachableError, match="certificate") as caught:
         preflight(opened(backend, bucket, monkeypatch, environ))
     assert "RESTIC_CACERT" in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", IDENTITIES, indirect=True)
+def test_a_pod_that_is_who_it_is_needs_no_key(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch)
+    store.put("a", b"x")
+    assert store.get("a") == b"x"
+
+
+@pytest.mark.parametrize("backend", IDENTITIES, indirect=True)
+def test_a_pod_whose_identity_may_nothing_is_refused(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
+    with pytest.raises(CredentialsRefusedError, match=bucket):
+        preflight(opened(backend, bucket, monkeypatch, backend.refused))
 
 
 def test_past_its_proxy_nothing_is_reached(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from pkg.kube.stop import StopToken
 from pkg.restic.environment import ResticEnvironment, restic_environment
+from pkg.restic.errors import RepositoryMissingError
 from pkg.restic.maintenance import PruneLimits, check_repository, forget_snapshots, list_snapshots, prune_repository
 from pkg.restic.password import Password, generate_password
 from pkg.restic.repository import init_repository, open_repository
@@ -56,3 +57,11 @@ def test_a_volume_goes_there_comes_back_and_is_forgotten(
     prune_repository(restic, place, PruneLimits(), STOP)
     check_repository(restic, place, STOP)
     assert (backends.proxy.seen[backend.host] > seen) == bool(backend.host)
+
+
+@pytest.mark.parametrize("name", ["aws-identity", "azure-identity", "gcp-identity"])
+def test_the_pod_s_identity_reaches_restic(name: str, backends: Backends, tmp_path: Path) -> None:
+    backend = backends[name]
+    # Only who may look finds out that there is no repository.
+    with pytest.raises(RepositoryMissingError):
+        open_repository(runner(backend), environment(backend, tmp_path / "cache"), STOP)
