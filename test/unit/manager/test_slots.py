@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from pkg.manager.slots import SMALL_SECONDS, WAITING_SECONDS, Holder, Slots, has_room, kept_for_small
@@ -148,3 +150,23 @@ def test_who_waits_is_counted_until_it_gives_up() -> None:
 @pytest.mark.parametrize(("limit", "kept"), [(1, 0), (2, 1), (3, 1), (4, 2), (8, 4)])
 def test_half_is_rounded_down(limit: int, kept: int) -> None:
     assert kept_for_small(limit) == kept
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_whoever_asks_again_and_again_gets_a_slot_in_the_end(seed: int) -> None:
+    chance, clock = random.Random(seed), FakeClock()
+    limit = Limit(chance.randint(1, 5))
+    slots = Slots(limit, keep_for_small=True, clock=clock)
+    waiting = {f"w{number}": (chance.choice("abc"), chance.choice((SMALL, LARGE, UNKNOWN))) for number in range(20)}
+    running: list[str] = []
+    for _ in range(len(waiting)):
+        for name in chance.sample(sorted(waiting), len(waiting)):
+            if slots.try_take(name, *waiting[name]):
+                running.append(name)
+                del waiting[name]
+        assert slots.in_use == len(running)
+        assert running, "somebody waits, and nobody runs"
+        clock.advance(chance.choice((1.0, SMALL_SECONDS)))
+        slots.release(running.pop(chance.randrange(len(running))))
+        limit.slots = chance.randint(1, 5)
+    assert waiting == {}
