@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = range(1, 29)
-BINDING = {*(str(number) for number in range(1, 15)), "16", *(str(number) for number in range(18, 29)), "X"}
+BINDING = {*(str(number) for number in range(1, 29)), "X"}
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

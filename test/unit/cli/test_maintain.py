@@ -33,7 +33,8 @@ def annotation(api: FakeApi) -> str:
 @pytest.mark.parametrize(
     ("flags", "verbs"),
     [
-        pytest.param([], "forget,prune,check", id="without a verb all are meant"),
+        pytest.param([], "forget,prune,check", id="without a verb the three of maintenance are meant"),
+        pytest.param(["--verify"], "verify", id="a part of the data"),
         pytest.param(["--prune"], "prune", id="one verb"),
         pytest.param(["--check", "--forget"], "forget,check", id="two, in the order of the work"),
     ],

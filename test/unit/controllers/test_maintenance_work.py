@@ -18,7 +18,7 @@ from pkg.kube.stop import StopToken
 from pkg.restic.command import Command
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.finished import Finished
-from pkg.restic.messages import ExitError, Snapshot
+from pkg.restic.messages import ExitError, ItemError, Snapshot, Summary
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
 from pkg.testing.fakerestic import FakeRepository, FakeRestic, FakeSnapshot
@@ -62,7 +62,7 @@ class World:
             },
         )
 
-    def run(self, *verbs: Verb, uid: str = "u") -> tuple[VerbResult, ...]:
+    def run(self, *verbs: Verb, uid: str = "u", part: str = "") -> tuple[VerbResult, ...]:
         work = MaintenanceWork(
             client=self.api.client,
             namespace=NAMESPACE,
@@ -73,6 +73,7 @@ class World:
             scratch_dir=self.path,
             environ={},
             preflight=lambda settings: None,
+            part=part,
         )
         return work.run(verbs, StopToken()).results
 
@@ -216,3 +217,84 @@ def test_how_a_prune_ends(world: World, exit_code: int, words: str, phase: str, 
     )
     (result,) = world.run(Verb.PRUNE)
     assert (result.phase, result.reason) == (phase, reason)
+
+
+def check_says(world: World, *errors: str, broken: tuple[str, ...] = ()) -> None:
+    """What every check of restic's finds from now on."""
+    items = tuple(ItemError(message=text) for text in errors)
+    found = Summary(num_errors=len(errors), broken_packs=broken or None)
+    world.restic.script = lambda command, environment: (
+        Finished(verb="check", repository="r", exit_code=1, messages=(found,), item_errors=items)
+        if command.verb == "check"
+        else None
+    )
+
+
+def checks(world: World) -> list[tuple[str, ...]]:
+    return [command.arguments for command in world.restic.commands if command.verb == "check"]
+
+
+def test_a_part_is_read_without_a_lock(world: World) -> None:
+    world.queue()
+    (result,) = world.run(Verb.VERIFY, part="7/100")
+    assert (result.phase, result.settled, result.part) == ("Completed", True, "7/100")
+    ((*words,),) = checks(world)
+    assert "--no-lock" in words
+    assert "--retry-lock" not in words
+    assert words[-2:] == ["--read-data-subset", "7/100"]
+
+
+def test_what_is_found_without_a_lock_is_only_suspected(world: World) -> None:
+    world.queue()
+    check_says(world, "pack abc contains 1 errors: ciphertext verification failed", broken=("abc",))
+    (result,) = world.run(Verb.VERIFY, part="7/100")
+    assert (result.phase, result.settled, result.reason) == ("Completed", False, "DamageSuspected")
+    assert result.part == "7/100"
+    assert "broken packs: abc; the first: pack abc contains 1 errors" in result.message
+
+
+@pytest.mark.parametrize("verb", [Verb.VERIFY, Verb.CHECK])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("Load(<data/abc>) failed: connection refused", "BackendUnreachable", id="no answer"),
+        pytest.param("Load(<data/abc>) failed: 403 Forbidden", "CredentialsRefused", id="no access"),
+    ],
+)
+def test_what_could_not_be_read_need_not_be_broken(world: World, verb: Verb, text: str, reason: str) -> None:
+    world.queue()
+    check_says(world, text, broken=("abc",))
+    (result,) = world.run(verb, part="7/100")
+    assert (result.phase, result.reason) == ("Failed", reason)
+
+
+def test_a_check_reads_the_part_that_is_suspected_under_its_lock(world: World) -> None:
+    world.queue()
+    patch: JsonObject = {"status": {"verification": {"suspect": "7/100"}}}
+    world.api.client.patch_raw(RESTIC_REPOSITORIES, NAMESPACE, "shop", patch, subresource="status")
+    (result,) = world.run(Verb.CHECK)
+    assert (result.settled, result.part) == (True, "7/100")
+    ((*words,),) = checks(world)
+    assert "--no-lock" not in words
+    assert words[-2:] == ["--read-data-subset", "7/100"]
+
+
+def test_an_ordinary_check_reads_no_data(world: World) -> None:
+    world.queue()
+    (result,) = world.run(Verb.CHECK)
+    assert (result.settled, result.part) == (True, "")
+    assert "--read-data-subset" not in checks(world)[0]
+
+
+def test_damage_that_a_check_finds_is_told_as_that(world: World) -> None:
+    world.queue()
+    check_says(world, "tree 123 is not in the index")
+    (result,) = world.run(Verb.CHECK)
+    assert (result.phase, result.settled, result.reason) == ("Failed", False, "RepositoryDamaged")
+
+
+def test_a_freeze_leaves_verification_alone(world: World) -> None:
+    world.queue()
+    world.configure(frozen="audit")
+    (result,) = world.run(Verb.VERIFY, part="1/1")
+    assert result.phase == "Completed"
