@@ -67,11 +67,10 @@ def _s3_config(location: StorageLocation, credentials: CloudCredentials, region:
         config["session_token"] = values["session_token"]
     if location.s3_url:
         config["endpoint"] = location.s3_url if "://" in location.s3_url else f"https://{location.s3_url}"
-    else:
-        # A bucket with object lock takes nothing without one. Some stores that speak S3 refuse the header.
-        config["checksum_algorithm"] = "SHA256"
-        if region.startswith("cn-"):  # obstore knows one domain only; with an endpoint it wants paths
-            config["endpoint"], config["virtual_hosted_style_request"] = f"https://{amazon_host(region)}", False
+    elif region.startswith("cn-"):  # obstore knows one domain only; with an endpoint it wants paths
+        config["endpoint"], config["virtual_hosted_style_request"] = f"https://{amazon_host(region)}", False
+    if algorithm := location.checksum_algorithm:
+        config["checksum_algorithm"] = algorithm
     if kms_key := location.config.get("kmsKeyId"):
         config["server_side_encryption"], config["sse_kms_key_id"] = "aws:kms", kms_key
     return config

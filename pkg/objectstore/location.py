@@ -18,6 +18,7 @@ from pkg.objectstore.errors import LocationInvalidError
 AWS, AZURE, GCP, LOCAL = "aws", "azure", "gcp", "local"
 _LONGEST_BUCKET_NAME = {AWS: 63, AZURE: 63, GCP: 222, LOCAL: 255}
 _AMAZON = re.compile(r"^s3:(?:https://)?s3(?:[.-][a-z0-9.-]+)?\.amazonaws\.com(\.cn)?/")
+_CHECKSUM = "SHA256"
 _SHORTEST_BUCKET_NAME = 3  # restic retries a shorter one for 15 minutes
 
 
@@ -60,6 +61,16 @@ class StorageLocation:
         """Whether the bucket is the first path segment, not a part of the host name."""
         asked = self.config.get("s3ForcePathStyle", "").lower()
         return asked == "true" if asked else bool(self.s3_url)
+
+    @property
+    def checksum_algorithm(self) -> str:
+        """What S3 is sent a checksum by; empty for none.
+
+        Amazon's buckets with object lock take nothing without one, and some other stores refuse the header: so only
+        Amazon gets it unless the Config says otherwise.
+        """
+        asked = self.config.get("checksumAlgorithm", "none" if self.s3_url else _CHECKSUM).upper()
+        return "" if asked in ("", "NONE") else asked
 
     @property
     def endpoint(self) -> str:
@@ -171,6 +182,11 @@ def _check_provider(location: StorageLocation) -> None:
         raise LocationInvalidError("backupStorageProvider.config.path of the local provider must be an absolute path")
     if any(character.isspace() for character in location.s3_url):
         raise LocationInvalidError(f"backupStorageProvider.config.s3Url {location.s3_url!r} is not an address")
+    if location.checksum_algorithm not in ("", _CHECKSUM):
+        raise LocationInvalidError(
+            f"backupStorageProvider.config.checksumAlgorithm is {location.checksum_algorithm!r}, it must be {_CHECKSUM}"
+            " or none"
+        )
 
 
 def _check_bucket_name(what: str, name: str, provider: str) -> None:

@@ -1,5 +1,6 @@
 """A real MinIO server with credentials of its own and buckets on demand."""
 
+import base64
 import os
 import secrets
 import subprocess
@@ -18,6 +19,7 @@ from pkg.testing.ports import free_port
 from pkg.testing.processes import Process, wait_until
 
 READY_SECONDS = 30
+KMS_KEY = "ark-key"
 RETENTION = (
     "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
     "<Mode>COMPLIANCE</Mode><Days>{days}</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
@@ -67,6 +69,7 @@ class Minio:
             "MINIO_ROOT_PASSWORD": self.secret_key,
             "MINIO_BROWSER": "off",
             "MINIO_UPDATE": "off",
+            "MINIO_KMS_SECRET_KEY": f"{KMS_KEY}:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         }
 
     def start(self) -> Self:

@@ -1,16 +1,24 @@
 """What a store that is of no use is called, on every cloud; and that proxies and certificates reach the client."""
 
 import secrets
+import tempfile
 from collections.abc import Mapping
 
 import pytest
 
-from pkg.objectstore.cloud import open_store
+from pkg.objectstore.cloud import PART_BYTES, open_store
 from pkg.objectstore.credentials import load_credentials
-from pkg.objectstore.errors import BucketMissingError, CredentialsRefusedError, StoreUnreachableError
+from pkg.objectstore.errors import (
+    BucketMissingError,
+    CredentialsRefusedError,
+    LocationInvalidError,
+    StoreError,
+    StoreUnreachableError,
+)
 from pkg.objectstore.preflight import preflight
 from pkg.objectstore.store import ObjectStore
 from pkg.testing.backends import S3_HOST, Backend, Backends
+from pkg.testing.minio import KMS_KEY, Minio
 
 ABROAD = ("strict-s3", "azure", "gcs")
 IDENTITIES = ("aws-identity", "azure-identity", "gcp-identity")
@@ -106,3 +114,45 @@ def test_what_no_proxy_names_is_asked_for_directly(backends: Backends, monkeypat
     environ = {**backend.environ, "NO_PROXY": f"127.0.0.1,{S3_HOST}"}
     opened(backend, bucket, monkeypatch, environ, s3Url=here).put("b", b"past it")
     assert seen["127.0.0.1"] == through
+
+
+def test_a_strict_s3_sees_nothing_that_nobody_configured(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = backends["strict-s3"]
+    store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch)
+    with tempfile.TemporaryFile() as large:
+        large.write(secrets.token_bytes(PART_BYTES + 1))
+        large.seek(0)
+        store.put("in-parts", large)
+    sent = {name.lower() for asked in backends.fronts["strict-s3"].asked for name in asked.headers}
+    assert sent.isdisjoint({"x-amz-trailer", "x-amz-checksum-sha256", "x-amz-storage-class"})
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        pytest.param({"region": "us-east-1"}, LocationInvalidError, id="another region"),
+        pytest.param({"checksumAlgorithm": "SHA256"}, StoreError, id="a checksum that this one does not know"),
+        pytest.param({"kmsKeyId": "not-there"}, StoreError, id="a key that is not there"),
+    ],
+)
+def test_what_is_configured_is_sent(
+    config: dict[str, str], kind: type[StoreError], backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = backends["strict-s3"]
+    store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch, **config)
+    with pytest.raises(kind):
+        store.put("a", b"x")
+
+
+@pytest.mark.parametrize("name", ["minio", "strict-s3"])
+def test_objects_are_encrypted_with_the_key_that_is_named(
+    name: str, backends: Backends, minio: Minio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = backends[name]
+    bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
+    store = opened(backend, bucket, monkeypatch, kmsKeyId=KMS_KEY)
+    store.put("a", b"in the clear" * 100)
+    assert store.get("a") == b"in the clear" * 100
+    files = [path for path in (minio.data / bucket / "some" / "prefix" / "a").rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"in the clear" in path.read_bytes() for path in files)

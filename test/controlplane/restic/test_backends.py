@@ -15,7 +15,7 @@ from pkg.restic.restoration import RestoreRequest, restore_volume
 from pkg.restic.runner import Runner
 from pkg.restic.transfer import BackupRequest, backup_volume, find_snapshot_by_tag
 from pkg.testing.assets import binary
-from pkg.testing.backends import Backend, Backends
+from pkg.testing.backends import S3_HOST, S3_REGION, Backend, Backends
 from pkg.testing.directories import contents
 
 STOP = StopToken()
@@ -65,3 +65,34 @@ def test_the_pod_s_identity_reaches_restic(name: str, backends: Backends, tmp_pa
     # Only who may look finds out that there is no repository.
     with pytest.raises(RepositoryMissingError):
         open_repository(runner(backend), environment(backend, tmp_path / "cache"), STOP)
+
+
+def test_restic_s_options_are_those_of_the_config(backends: Backends, volume: Path, tmp_path: Path) -> None:
+    backend, front = backends["strict-s3"], backends.fronts["strict-s3"]
+    restic, place = runner(backend), environment(backend, tmp_path / "cache", resticStorageClass="REDUCED_REDUNDANCY")
+    asked_before = len(front.asked)
+    init_repository(restic, place, STOP)
+    backup_volume(restic, BackupRequest(directory=str(volume), tags={}), place, STOP)
+    written = [asked for asked in front.asked[asked_before:] if asked.method == "PUT"]
+    assert written
+    assert {asked.header("x-amz-storage-class") for asked in written} == {"REDUCED_REDUNDANCY"}
+    assert {asked.header("host") for asked in written} == {S3_HOST}, "the bucket is in the path, not in the name"
+    assert all(f"/{S3_REGION}/s3/" in asked.header("authorization") for asked in written)
+
+
+def test_restic_asks_for_what_no_proxy_names_directly(backends: Backends, tmp_path: Path) -> None:
+    backend, front = backends["strict-s3"], backends.fronts["strict-s3"]
+    (tmp_path / "hosts").write_text(f"127.0.0.1 {S3_HOST}\n")
+    knowing = tmp_path / "restic"  # a restic that finds the name without the proxy
+    mount = f"mount --bind {tmp_path}/hosts /etc/hosts"
+    knowing.write_text(
+        f'#!/bin/sh\nexec unshare --map-root-user --mount sh -c \'{mount} && exec "$@"\' - {binary("restic")} "$@"\n'
+    )
+    knowing.chmod(0o755)
+    restic = Runner(binary=str(knowing), base={"PATH": "/usr/bin:/bin", **backend.environ, "NO_PROXY": S3_HOST})
+    place = environment(backend, tmp_path / "cache", s3Url=f"https://{S3_HOST}:{front.port}")
+    through, asked_before = backends.proxy.seen[S3_HOST], len(front.asked)
+    with pytest.raises(RepositoryMissingError):
+        open_repository(restic, place, STOP)
+    assert len(front.asked) > asked_before
+    assert backends.proxy.seen[S3_HOST] == through

@@ -16,6 +16,10 @@ from pkg.objectstore.location import storage_location
     [
         pytest.param({"region": "eu-west-1"}, "SHA256", id="Amazon wants a checksum in a bucket with object lock"),
         pytest.param({"s3Url": "https://s3.example"}, None, id="another store may refuse the header"),
+        pytest.param(
+            {"s3Url": "https://s3.example", "checksumAlgorithm": "sha256"}, "SHA256", id="another store may want it"
+        ),
+        pytest.param({"region": "eu-west-1", "checksumAlgorithm": "none"}, None, id="nobody has to send one"),
     ],
 )
 def test_uploads_carry_a_checksum_where_it_is_needed(config: dict[str, str], expected: str | None) -> None:

@@ -117,6 +117,11 @@ def test_identifiers_are_those_of_0_9(
             "own its repository",
             id="resticLocation is above the backups",
         ),
+        pytest.param(
+            StorageProvider(name="aws", bucket="good", config={"checksumAlgorithm": "md5"}),
+            "checksumAlgorithm is 'MD5', it must be SHA256 or none",
+            id="a checksum that nobody computes",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence(provider: StorageProvider, sentence: str) -> None:
