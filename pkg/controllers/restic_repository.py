@@ -165,8 +165,7 @@ class ResticRepositoryReconciler:
     def _pinned(self, repository: ResticRepository, finding: RepositoryFinding) -> JsonObject:
         change = replaced(repository, finding.repository_id, self._clock.now())
         if change:
-            if self._fast_keys is not None:
-                self._fast_keys.try_again(repository)
+            self._forget_fast_key(repository)
             log.warning(
                 "Repository replaced",
                 key=repository.metadata.key,
@@ -175,12 +174,19 @@ class ResticRepositoryReconciler:
             )
             message = f"{finding.repository_id} took the place of {repository.status.repository_id}"
             self._tell(repository, Reason.REPOSITORY_REPLACED, message)
+        if repository.status.password_generation not in (0, finding.generation):
+            change["fastKeyID"] = ""  # it opened by the password of before
+            self._forget_fast_key(repository)
         change |= {"repositoryID": finding.repository_id, "passwordGeneration": finding.generation}
         if finding.fast_key_id:
             change["fastKeyID"] = finding.fast_key_id
         if change.get("clusterID", repository.status.cluster_id) == "":
             change["clusterID"] = self._stores.cluster_id
         return change
+
+    def _forget_fast_key(self, repository: ResticRepository) -> None:
+        if self._fast_keys is not None:
+            self._fast_keys.try_again(repository)
 
     def _examine(self, repository: ResticRepository, stop: StopToken) -> RepositoryFinding:
         try:

@@ -306,7 +306,11 @@ def test_a_job_makes_it_doubtful_too() -> None:
     ("status", "generation"),
     [
         pytest.param({}, 1, id="never opened: a kit with several generations in a new cluster"),
-        pytest.param(PINNED | {"repositoryID": "id-1", "passwordGeneration": 2}, 1, id="the key of the pinned is gone"),
+        pytest.param(
+            PINNED | {"repositoryID": "id-1", "passwordGeneration": 2, "fastKeyID": "of the old"},
+            1,
+            id="the key of the pinned is gone",
+        ),
     ],
 )
 def test_the_generation_that_opens_it_is_found_and_pinned(
@@ -318,6 +322,7 @@ def test_the_generation_that_opens_it_is_found_and_pinned(
     world.look()
     found = world.stored.status
     assert (found.phase, found.repository_id, found.password_generation) == ("Ready", "id-1", generation)
+    assert found.fast_key_id == ""
 
 
 def test_a_new_repository_gets_the_newest_password(world: FakeRepositoryWorld) -> None:
