@@ -111,6 +111,14 @@ def test_a_pod_of_the_same_name_is_another(world: LockWorld) -> None:
     assert set(world.holders) == {"u1", "u2"}
 
 
+def test_a_namesake_that_has_taken_no_lock_does_not_keep_its_forerunners(world: LockWorld) -> None:
+    world.pod("restic-a", "u2", phase="Running", containerStatuses=RUNNING)
+    world.hold("u1", "restic-a")
+    world.lock("1", "restic-a")
+    Server(world).minutes(5)
+    assert (world.left, world.holders) == (set(), {})
+
+
 def test_a_holder_on_a_node_that_is_gone_keeps_its_lock_until_it_must_have_noticed(world: LockWorld) -> None:
     world.node("node1", ready=False)
     world.hold("u1", "restic-a")
