@@ -33,7 +33,8 @@ def claim_in_use(api: RestoreApi, namespace: str, pod: str, claims: Collection[s
     claim, user = found
     return (
         f"not restored: PersistentVolumeClaim {namespace}/{claim} is in use by pod {user}, and nothing is restored "
-        "under a running application: scale it down or delete it, and restore again"
+        "under a running application: delete it with its controller (one that is only scaled down would delete the "
+        "restored pod), and restore again"
     )
 
 

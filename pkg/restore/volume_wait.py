@@ -38,8 +38,8 @@ POLL_SECONDS = 2.0
 MISSING_SECONDS = 5.0
 _ENTRIES_LIMIT = 100
 _LOST = (
-    "before its data was restored; one that its controller made in its place runs without: scale the controller down, "
-    "delete the claim and restore again"
+    "before its data was restored: a controller that is there already deletes pods that are too many for it, and those "
+    "that it makes do not wait; delete the controller and the claim, and restore again"
 )
 _PATHS_SHOWN = 5
 

@@ -13,6 +13,7 @@ from pkg.restore.fields import objects_at, text_at, texts_at, value_at
 from pkg.testing.application import Application
 from pkg.testing.installation import NAMESPACE, Installation
 from pkg.testing.processes import wait_until
+from pkg.testing.workload import Workload, claim, controller, from_claim, pod_template
 
 HOOK = "post.hook.restore.ark.heptio.com/"
 OPTED_IN = {"backup.ark.heptio.com/backup-volumes": "data"}
@@ -172,3 +173,39 @@ def has_failed(pod: JsonObject) -> bool:
 def restic_wait(pod: JsonObject) -> list[JsonObject]:
     found = objects_at(pod, "status", "initContainerStatuses")
     return [one for one in found if one.get("name") == "restic-wait"]
+
+
+def test_a_pod_that_its_controller_does_not_want_is_told_with_what_to_do(
+    installation: Installation, workload: Workload
+) -> None:
+    """A Deployment that was only scaled down takes the restored pod for its own, and for one too many."""
+    kubectl, namespace = installation.access.kubectl, workload.namespace
+    installation.ark("backup", "create", f"b-{namespace}", "--include-namespaces", namespace, "--wait")
+    kubectl("-n", namespace, "scale", "deployment", "web", "--replicas=0")
+    wait_until(lambda: not workload.objects("pods"), timeout_seconds=60, what="the pods to go")
+    name = f"r-{namespace}"
+    installation.ark("restore", "create", name, "--from-backup", f"b-{namespace}")
+    status = wait_for_end(installation, name)
+    assert (text_at(status, "status", "phase"), text_at(status, "status", "reason")) == (
+        "PartiallyFailed",
+        "VolumesMissing",
+    )
+    described = installation.ark("restore", "describe", name).stdout
+    assert "PodDeleted: the pod was deleted before its data was restored" in described
+    assert "delete the controller and the claim, and restore again" in described
+    kubectl("-n", namespace, "delete", "deployment", "web", "--timeout=30s")
+    kubectl("-n", namespace, "delete", "pvc", "data", "--timeout=30s")
+    installation.ark("restore", "create", f"{name}-again", "--from-backup", f"b-{namespace}", "--wait")
+    (pod,) = workload.wait_running(1)
+    assert workload.shell(pod, "data", "cat file") == "precious\n"
+
+
+@pytest.fixture
+def workload(installation: Installation) -> Iterator[Workload]:
+    """A Deployment of one pod with a file in a claim."""
+    made = Workload(installation.access, installation.nodes["node1"], f"pods-{secrets.token_hex(3)}")
+    made.create(claim("data"), controller("Deployment", "web", pod_template(from_claim("data", "data"))))
+    (pod,) = made.wait_running(1)
+    made.shell(pod, "data", "echo precious > file")
+    yield made
+    installation.access.kubectl("delete", "namespace", made.namespace, "--wait=false")
