@@ -99,7 +99,7 @@ class Repositories:
                 return self.client.create(RESTIC_REPOSITORIES, self.namespace, body, ResticRepository)
             except AlreadyExistsError:
                 existing = self.client.get(RESTIC_REPOSITORIES, self.namespace, name, ResticRepository)
-        if not existing.spec.initialize and not existing.status.repository_id and may_initialize():
+        if not existing.spec.initialize and not was_opened(existing) and may_initialize():
             patch: JsonObject = {"metadata": {"uid": existing.metadata.uid}, "spec": {"initialize": True}}
             return self.client.patch(RESTIC_REPOSITORIES, self.namespace, name, patch, ResticRepository)
         return existing
@@ -120,6 +120,11 @@ def in_place(repository: ResticRepository, location: StorageLocation) -> ResticR
             f"resticrepository {name}",
         )
     return repository
+
+
+def was_opened(repository: ResticRepository) -> bool:
+    """Whether restic found it once, so that it is not to be made where it is missing; 0.9 pinned no id."""
+    return bool(repository.status.repository_id) or repository.status.last_maintenance_time is not None
 
 
 def has_caught_up(seen: ResticRepository, written: ResticRepository) -> bool:

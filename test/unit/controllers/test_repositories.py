@@ -187,6 +187,13 @@ def test_a_pinned_one_is_never_asked_to_be_initialized(world: World) -> None:
     assert world.asked == 0
 
 
+def test_one_that_0_9_opened_is_never_asked_to_be_initialized(world: World) -> None:
+    status: JsonObject = {"phase": "NotReady", "lastMaintenanceTime": "2018-09-01T07:00:00Z", "message": "no"}
+    world.add(initialize=False, status=status)
+    world.ensure()
+    assert (world.asked, world.stored().spec.initialize) == (0, False)
+
+
 def test_an_old_failure_is_looked_at_again_before_it_counts(world: World) -> None:
     world.add(initialize=True, status={**not_ready(), "checkedAt": "2025-12-31T00:00:00Z"})
     assert informed(world).ensure().status.phase == "Ready"
