@@ -109,9 +109,13 @@ def test_new_captures_of_a_repository_wait_for_its_restore_and_say_so_once() -> 
 
 
 def test_a_backup_that_is_over_leaves_the_desk() -> None:
-    world = World()
+    world, stop = World(), StopToken()
+    waiting: list[int] = []
+
+    def ends(statuses: object) -> None:
+        waiting.append(world.desk.waiting)
+        stop.cancel("shutdown")
+
     world.captures.want("c1", spec("app"))
-    stop = StopToken()
-    stop.cancel("Canceled")
-    world.captures.wait(stop, world.round)
-    assert world.desk.waiting == 0
+    world.captures.wait(stop, ends)
+    assert (waiting, world.desk.waiting) == ([1], 0)

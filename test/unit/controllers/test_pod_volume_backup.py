@@ -129,6 +129,25 @@ def test_a_volume_is_captured_with_one_start_of_restic(tmp_path: Path) -> None:
     assert world.verbs == ["backup"]
 
 
+def test_how_long_restic_ran_is_recorded_for_the_next_time(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    made = Summary(snapshot_id="5" * 64)
+    world.restic.script = lambda command, environment: Finished(
+        verb=command.verb, repository=PLACE, exit_code=0, messages=(made,), seconds=2.3
+    )
+    status = world.run(world.volume())
+    assert status is not None
+    assert status["runSeconds"] == 3
+
+
+def test_how_long_it_took_the_last_time_decides_over_the_slot(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    volume = world.volume()
+    known = msgspec.structs.replace(volume, spec=msgspec.structs.replace(volume.spec, last_run_seconds=59))
+    kind = BackupKind(world.agent)
+    assert (kind.last_seconds(volume), kind.last_seconds(known)) == (None, 59.0)
+
+
 def test_what_the_root_directory_was_like_is_recorded(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.directory.chmod(0o2770)
