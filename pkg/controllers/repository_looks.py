@@ -14,7 +14,6 @@ from pkg.apis.meta import Object
 from pkg.apis.reasons import Reason, RepositoryPhase, VolumePhase
 from pkg.apis.volumes import MaintenanceRun, PodVolumeBackup, PodVolumeRestore, ResticRepository
 from pkg.controllers.maintenance_plan import in_use_by
-from pkg.controllers.repository_identity import is_given_up
 
 LOOK_INTERVAL_SECONDS = 5.0
 READY_INTERVAL_SECONDS = 7 * 24 * 3600.0
@@ -79,8 +78,3 @@ def is_doubt(obj: Object) -> bool:
     if not isinstance(obj, PodVolumeBackup | PodVolumeRestore):
         return False
     return obj.status.phase == VolumePhase.FAILED and obj.status.reason in DOUBTS
-
-
-def asks_for_a_look(repository: ResticRepository) -> bool:
-    """Whether somebody gave it up while it counts as Ready: what is really there decides."""
-    return repository.status.phase == RepositoryPhase.READY and is_given_up(repository)

@@ -24,7 +24,6 @@ from pkg.controllers.fast_keys import FastKeys
 from pkg.controllers.repository_identity import RepositoryFinding, is_given_up, replaced
 from pkg.controllers.repository_looks import (
     READY_INTERVAL_SECONDS,
-    asks_for_a_look,
     ends_ready,
     needs_a_look,
     seconds_to_next,
@@ -86,7 +85,7 @@ class ResticRepositoryReconciler:
         self._tell = tell
         self._slots = Slots(LOOKS_AT_ONCE, clock=clock)
         self._examined: dict[Key, _Version] = {}  # the object, spec and wish that a key's operation looks at
-        self._heard: dict[str, str] = {}  # by UID: the wish to replace it that was looked into
+        self._heard: dict[str, str] = {}  # by UID: the wish to replace it that was looked into last
 
     def reconcile(self, key: Key) -> Result:
         """Looks at a repository that is not Ready; records what was found."""
@@ -115,7 +114,7 @@ class ResticRepositoryReconciler:
         now, ready = self._clock.now().timestamp(), repository.status.phase == RepositoryPhase.READY
         doubted = self._doubted_at(repository)
         heard = self._heard.get(repository.metadata.uid) == repository.metadata.annotation(REPLACE_ANNOTATION)
-        wished = asks_for_a_look(repository) and not heard
+        wished = is_given_up(repository) and not heard
         if not wished and not needs_a_look(repository, now, wants_key=wants_key, doubted_at=doubted):
             return again_in(seconds_to_next(repository, now) if ready else NOT_READY_RETRY_SECONDS)
         if ready and not self._slots.try_take(str(key), ""):

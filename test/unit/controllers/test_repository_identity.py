@@ -276,6 +276,14 @@ def test_a_ready_one_that_is_given_up_is_looked_at_once(world: FakeRepositoryWor
     assert (world.stored.status.repository_id, world.stored.status.replaced) == ("old", None)
 
 
+def test_one_that_was_just_found_gone_is_looked_at_at_once_when_it_is_given_up(world: FakeRepositoryWorld) -> None:
+    world.add(status={**PINNED, "checkedAt": world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")})
+    assert world.reconcile() == again_in(NOT_READY_RETRY_SECONDS)
+    annotate(world, "old")
+    world.look()
+    assert world.stored.status.phase == "Ready"
+
+
 @pytest.mark.parametrize(
     ("phase", "reason", "repository", "counts"),
     [
