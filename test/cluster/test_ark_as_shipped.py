@@ -1,5 +1,6 @@
 """The manifests as shipped, on a real kubelet: what only a real node shows."""
 
+import json
 import re
 import secrets
 import sys
@@ -74,6 +75,22 @@ def test_server_and_agents_serve_their_metrics_and_log_in_logfmt(shipped: Cluste
         found = shipped.kubectl("exec", "-n", "heptio-ark", workload, "--", "/opt/ark/bin/python", "-c", script)
         assert "workqueue_depth" in found
         assert "level=info" in shipped.kubectl("logs", "-n", "heptio-ark", workload)
+
+
+def test_a_repository_is_read_in_the_servers_pod_and_knows_its_holders_by_their_hosts(
+    shipped: Cluster, application: str
+) -> None:
+    ark(shipped, "backup", "create", f"r-{application}", "--include-namespaces", application, "--wait")
+    assert "/file" in ark(shipped, "restic", "exec", application, "--", "ls", "latest", "--json")
+    assert ark(shipped, "restic", "repo", "locks", application) == ""
+    text = shipped.kubectl(
+        "get", "resticrepository", application, "-n", "heptio-ark", "-o", "jsonpath={.status.holders}"
+    )
+    holders = list(json.loads(text).values())
+    assert holders
+    assert all(holder["host"] == holder["pod"] for holder in holders), (
+        "what restic writes into its locks is the pod's name"
+    )
 
 
 def test_an_agent_that_is_asked_to_stop_ends_in_order_within_its_grace(shipped: Cluster) -> None:
