@@ -149,11 +149,16 @@ def needs_alone(verbs: Sequence[Verb]) -> bool:
 
 def doubt_of(repository: ResticRepository) -> str:
     """Why nothing is to be removed from a repository that may not be sound; empty when it is."""
-    damaged = find_condition(repository.status.conditions, DAMAGED_CONDITION)
-    if damaged is not None:
-        return f"the repository is damaged: {damaged.message}"
+    if damage := damage_of(repository):
+        return f"the repository is damaged: {damage}"
     part = suspect_part(repository)
     return f"part {part} of the repository is to be checked first" if part else ""
+
+
+def damage_of(repository: ResticRepository) -> str:
+    """What a check found broken; empty for nothing."""
+    damaged = find_condition(repository.status.conditions, DAMAGED_CONDITION)
+    return (damaged.message or DAMAGED_CONDITION) if damaged is not None else ""
 
 
 def suspect_part(repository: ResticRepository) -> str:
@@ -232,7 +237,12 @@ def retry_at(runs: Sequence[MaintenanceRun]) -> datetime.datetime:
 def is_overdue(
     repository: ResticRepository, verbs: Sequence[Verb], now: datetime.datetime, *, idle: bool = False
 ) -> bool:
-    """Whether a prune or a check has been due for so long that it goes before backups."""
+    """Whether a prune or a check has been due for so long that it goes before backups.
+
+    What is known to be broken stays so until somebody mends it: looking again keeps nobody waiting.
+    """
+    if damage_of(repository):
+        return False
     long_since = due_verbs(repository, now - OVERDUE, idle=idle)
     return any(verb in long_since for verb in verbs if verb is not Verb.FORGET)
 

@@ -140,6 +140,12 @@ def test_what_is_suspected_is_checked_whatever_the_hour() -> None:
     assert decide(suspected, window, dataclasses.replace(soon, in_use=True)).hold, "and captures wait for it"
 
 
+def test_backups_do_not_wait_for_another_look_at_what_is_known_to_be_broken() -> None:
+    given = repository(verification=Verification(suspect="1/5"), conditions=(DAMAGED,), last_check_time=None)
+    assert not decide(given, Rules(), dataclasses.replace(FREE, in_use=True)).hold
+    assert decide(given, Rules(), FREE).verbs == (CHECK,)
+
+
 def test_a_new_repository_waits_for_its_turn() -> None:
     born = ObjectMeta(name="shop", creation_timestamp=NOON - MINUTE)
     new = msgspec.structs.replace(repository(last_prune_time=None, last_check_time=None), metadata=born)
