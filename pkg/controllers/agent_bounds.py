@@ -56,7 +56,7 @@ class AgentBounds:
 
     def runner(self, inner: ResticRunner) -> BoundedRunner:
         """A runner within these bounds."""
-        return BoundedRunner(inner, cache=self._cache, memory=self._memory, parts=self._parts)
+        return BoundedRunner(inner, cache=self._cache, memory=self._memory, parts=self.parts)
 
     def ceiling(self, own_pod: Callable[[], Pod | None]) -> MemoryCeiling:
         """What lowers the slots after a kill of the container."""
@@ -73,5 +73,6 @@ class AgentBounds:
 
         return MemoryCeiling(own_pod, self._scratch_dir, tell)
 
-    def _parts(self) -> int:
+    def parts(self) -> int:
+        """Among how many children the memory is shared now."""
         return 1 if self.solitude.kept else max(self.slots(), len(self._children.running()) + 1)
