@@ -23,6 +23,7 @@ from pkg.apis.volumes import ResticRepository
 from pkg.controllers.maintenance_memory import MIB, parse_quantity
 from pkg.controllers.maintenance_plan import Verb
 from pkg.controllers.verification_plan import NOTHING, Measure
+from pkg.restic.environment import STORE_VARIABLES
 from pkg.volumes.naming import label_value
 
 JOB_SECONDS = 4 * 3600
@@ -39,7 +40,10 @@ _POD_FIELDS = (
 _CONTAINER_FIELDS = ("image", "imagePullPolicy", "env", "envFrom", "volumeMounts", "securityContext")
 _KEPT_LABELS = ("azure.workload.identity/use",)
 _IDENTITY = (("POD_NAME", "metadata.name"), ("POD_UID", "metadata.uid"), ("NODE_NAME", "spec.nodeName"))
-_PATHS = ("AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "ARK_SCRATCH_DIR")
+_CARRIED = (
+    *("AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "ARK_SCRATCH_DIR"),
+    *("AWS_CA_BUNDLE", "AZURE_STORAGE_ACCOUNT_ID", *sorted(STORE_VARIABLES)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +89,10 @@ def template_of(deployment: JsonObject) -> JobTemplate:
 
 
 def template_without_deployment(environ: Mapping[str, str], image: str) -> JobTemplate:
-    """For a server that runs outside of its cluster: the files that it reads by itself, and no secret's text."""
-    paths: list[Json] = [{"name": name, "value": environ[name]} for name in _PATHS if environ.get(name)]
+    """For a server that runs outside of its cluster: the files that it reads, how it gets out, and no secret's text."""
+    carried = {name: environ[name] for name in _CARRIED if environ.get(name)}
+    # A proxy's address may hold a password.
+    paths: list[Json] = [{"name": name, "value": value} for name, value in carried.items() if "@" not in value]
     namespace: Json = {
         "name": "HEPTIO_ARK_NAMESPACE",
         "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}},

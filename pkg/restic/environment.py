@@ -15,9 +15,8 @@ from pkg.restic.password import Password
 
 PROGRESS_PER_SECOND = "2"
 _ANY_CASE = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-ALLOWED = frozenset(
+STORE_VARIABLES = frozenset(
     {
-        *("PATH", "HOME", "LANG", "TZ", "TMPDIR", "GOMEMLIMIT", "GOMAXPROCS", "GOGC"),
         *_ANY_CASE,
         *(name.lower() for name in _ANY_CASE),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "RESTIC_CACERT"),
@@ -29,6 +28,8 @@ ALLOWED = frozenset(
         *("AZURE_ENDPOINT_SUFFIX", "GOOGLE_PROJECT_ID", "GCE_METADATA_HOST"),
     }
 )
+"""How a process gets to its store: proxies, certificates, and who it is. Names and paths, no secret among them."""
+ALLOWED = STORE_VARIABLES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "GOMEMLIMIT", "GOMAXPROCS", "GOGC"}
 _SECRET_WORDS = ("SECRET", "KEY", "TOKEN", "SAS", "PASSWORD")
 _HIDDEN = "***"
 

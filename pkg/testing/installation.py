@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -53,6 +54,7 @@ class Installation:
         self.server: Process
         self.agents: dict[str, Process] = {}
         self._addresses: dict[str, str] = {}
+        self._given: dict[str, str] = {}
 
     def start(self) -> Self:
         """Installs the manifests, starts nodes, server and agents, and waits until all are ready."""
@@ -81,6 +83,25 @@ class Installation:
         """Server and agents."""
         server = [self.server] if hasattr(self, "server") else []
         return [*self.agents.values(), *server]
+
+    @contextmanager
+    def elsewhere(self, environment: Mapping[str, str], **provider: object) -> Iterator[None]:
+        """Server and agents with another store, and with more in their environment, for a while."""
+        self._restart(environment, provider)
+        try:
+            yield
+        finally:
+            self._restart({}, {})
+
+    def _restart(self, environment: Mapping[str, str], provider: Mapping[str, object]) -> None:
+        for process in self.processes:
+            process.stop()
+        self._given = dict(environment)
+        self.apply_config(**provider)
+        self.server = self._server().start()
+        for name in self.nodes:
+            self.agents[name] = self._agent(name).start()
+        self.wait_ready()
 
     def wait_ready(self) -> None:
         """Waits until server and agents answer that they are ready."""
@@ -224,6 +245,7 @@ class Installation:
             "AWS_SHARED_CREDENTIALS_FILE": str(self.minio.write_credentials_file(directory / "cloud")),
             "ARK_SCRATCH_DIR": str(directory),
             "ARK_IMAGE": "ark/ark:latest",
+            **self._given,
         }
 
     def _environment(self) -> dict[str, str]:

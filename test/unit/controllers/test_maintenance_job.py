@@ -148,7 +148,12 @@ def test_a_config_map_that_cannot_be_read_is_named(data: dict[str, str], text: s
 
 def test_a_server_outside_of_its_cluster_lends_files_but_no_secrets() -> None:
     environ = {"AWS_SHARED_CREDENTIALS_FILE": "/c", "AWS_SECRET_ACCESS_KEY": "s3cret", "AZURE_STORAGE_KEY": "s3cret"}
+    environ |= {"HTTPS_PROXY": "http://proxy:3128", "HTTP_PROXY": "http://me:s3cret@proxy", "RESTIC_CACERT": "/ca"}
     template = template_without_deployment(environ, "ark:1")
+    env = template.container["env"]
+    assert isinstance(env, list)
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in env
+    assert {"name": "RESTIC_CACERT", "value": "/ca"} in env
     assert "s3cret" not in msgspec.json.encode(template.container).decode()
     assert {"name": "AWS_SHARED_CREDENTIALS_FILE", "value": "/c"} in built(template)["spec"]["template"]["spec"][
         "containers"
