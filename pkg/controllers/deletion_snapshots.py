@@ -84,6 +84,8 @@ class ForgetQueue:
             exists = self.restic.head(f"{snapshots.namespace}/config") is not None
             return "" if exists else f"{where}: the restic repository is missing"
         pinned = repository.status.repository_id
+        if _is_given_up(repository, snapshots):
+            return ""
         if pinned and snapshots.repository_id not in ("", pinned):
             return f"{where}: ResticRepository {snapshots.repository} is another repository now"
         if repository.status.reason == Reason.REPOSITORY_MISSING:
@@ -100,6 +102,11 @@ class ForgetQueue:
 
     def _add(self, snapshots: Snapshots) -> None:
         repository = self._find(snapshots.repository) or self._make(snapshots)
+        if _is_given_up(repository, snapshots):
+            log.info(
+                "Snapshots went with their repository", repository=snapshots.repository, id=snapshots.repository_id
+            )
+            return
         pending = repository.status.pending_forget or ()
         queued = tuple(dict.fromkeys((*pending, *snapshots.ids)))
         if queued == tuple(pending):
@@ -126,3 +133,8 @@ class ForgetQueue:
             return self.client.create(RESTIC_REPOSITORIES, self.namespace, body, ResticRepository)
         except AlreadyExistsError:
             return self.client.get(RESTIC_REPOSITORIES, self.namespace, name, ResticRepository)
+
+
+def _is_given_up(repository: ResticRepository, snapshots: Snapshots) -> bool:
+    """Whether they were in a repository that somebody gave up: they went with it, and there is nothing to forget."""
+    return snapshots.repository_id in {one.id for one in repository.status.replaced or ()}

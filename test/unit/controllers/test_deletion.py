@@ -230,6 +230,16 @@ def test_a_queue_that_is_full_is_waited_for(world: DeletionWorld) -> None:
     assert world.names(BACKUPS) == [OTHERS]
 
 
+def test_snapshots_of_a_repository_that_was_given_up_keep_no_backup(world: DeletionWorld) -> None:
+    status: JsonObject = {"repositoryID": "r2", "replaced": [{"id": "r1"}]}
+    world.patch(RESTIC_REPOSITORIES, "shop", {"status": status}, subresource="status")
+    request = world.ask("gone")
+    world.process()
+    assert world.request(request).status.errors in (None, ())
+    assert world.names(BACKUPS) == [OTHERS]
+    assert world.pending() == set(), "they are in no repository any more"
+
+
 def test_ids_that_wait_already_stay_queued(world: DeletionWorld) -> None:
     world.patch(RESTIC_REPOSITORIES, "shop", {"status": {"pendingForget": ["a" * 64]}}, subresource="status")
     world.ask("gone")
