@@ -16,6 +16,7 @@ from pkg.testing.application import Application
 from pkg.testing.installation import NAMESPACE, Installation
 from pkg.testing.processes import wait_until
 
+CANCEL = '{"spec":{"cancel":true}}'
 FOUR_MIB = "head -c 4194304 /dev/urandom > big"
 
 
@@ -69,7 +70,7 @@ def test_limits_change_while_volumes_run(installation: Installation) -> None:
     for volume in ("data", "scratch"):
         application.shell(volume, FOUR_MIB)
     slots = functools.partial(is_metric, installation, "ark_agent_slots")
-    configure(installation, backupSlots="1", limitUploadKiB="256")
+    configure(installation, backupSlots="1", limitUploadKiB="32")
     wait_until(lambda: slots(1), timeout_seconds=30, what="one slot")
 
     backup = f"b-{application.namespace}"
@@ -78,8 +79,8 @@ def test_limits_change_while_volumes_run(installation: Installation) -> None:
     wait_until(waiting, timeout_seconds=60, what="one volume to wait for the other")
     assert metric(installation, "ark_agent_slots_in_use") == 1
 
-    configure(installation, backupSlots="2")
-    expected = ["Completed", "InProgress"]  # 16 seconds at 256 KiB/s, and one second without a limit
+    configure(installation, backupSlots="2")  # and no bandwidth any more
+    expected = ["Completed", "InProgress"]  # two minutes at 32 KiB/s, a second without a limit
     wait_until(
         lambda: phases(installation, backup) == expected,
         timeout_seconds=60,
@@ -91,6 +92,42 @@ def test_limits_change_while_volumes_run(installation: Installation) -> None:
     assert metric(installation, "ark_agent_slots") == 2
     installation.access.kubectl("label", "node", "node1", f"{SLOTS_LABEL}=3")
     wait_until(lambda: slots(3), timeout_seconds=30, what="the node's label to count")
-    done = ["Completed", "Completed"]
-    wait_until(lambda: phases(installation, backup) == done, timeout_seconds=90, what="the slow volume to end well")
+    assert phases(installation, backup) == expected  # nobody ended what runs
+    installation.access.kubectl("patch", "backup", backup, "-n", NAMESPACE, "--type=merge", "-p", CANCEL)
+    done = ["Completed", "Failed"]
+    wait_until(lambda: phases(installation, backup) == done, timeout_seconds=90, what="the slow volume to be canceled")
     application.delete_namespace()
+
+
+def test_a_backup_waits_while_its_repository_is_restored(installation: Installation) -> None:
+    application = Application(installation.access, installation.nodes["node1"], f"first-{secrets.token_hex(3)}")
+    application.deploy()
+    backup, restore = f"b-{application.namespace}", f"r-{application.namespace}"
+    installation.access.apply(
+        {
+            "apiVersion": "ark.heptio.com/v1",
+            "kind": "PodVolumeRestore",
+            "metadata": {"name": restore, "namespace": NAMESPACE},
+            "spec": {"node": "node1", "repository": application.namespace, "volume": "data"},
+        }
+    )
+    installation.ark("backup", "create", backup, "--include-namespaces", application.namespace)
+    wait_until(
+        lambda: any(
+            (one.get("reason"), name_of(one)) == ("WaitingForRestore", backup) for one in installation.objects("events")
+        ),
+        timeout_seconds=60,
+        what="the Backup to say that it waits",
+    )
+    assert phases(installation, backup) == []
+    installation.access.kubectl("delete", "podvolumerestore", restore, "-n", NAMESPACE)
+    done = ["Completed", "Completed"]
+    wait_until(lambda: phases(installation, backup) == done, timeout_seconds=60, what="the volumes to be backed up")
+    application.delete_namespace()
+
+
+def name_of(event: dict[str, object]) -> str:
+    """Name of the object that an Event is about."""
+    involved = event["involvedObject"]
+    assert isinstance(involved, dict)
+    return str(involved["name"])
