@@ -88,7 +88,7 @@ while what == "grows":
     held.append(b"x" * (2 << 20))
     time.sleep(0.02)
 for number in range(500_000 if what == "looks" else 0):
-    os.path.exists(f"/proc-{{number:0200}}")
+    os.path.exists({file!r} + f"-{{number:0200}}")
 until = time.monotonic() + (3 if what == "reads" else 0)
 while time.monotonic() < until:
     with open({file!r}, "rb") as file:
