@@ -63,11 +63,11 @@ class Backend:
     make_bucket: Callable[[str], str]
     host: str = ""
 
-    def location(self, bucket: str, *, prefix: str = PREFIX, **config: str) -> StorageLocation:
+    def location(self, bucket: str, **config: str) -> StorageLocation:
         """The location of a bucket."""
         merged = {**self.config, **config}
         return storage_location(
-            StorageProvider(name=self.provider, bucket=bucket, prefix=prefix, config=merged or None)
+            StorageProvider(name=self.provider, bucket=bucket, prefix=PREFIX, config=merged or None)
         )
 
     def credentials(self) -> CloudCredentials:

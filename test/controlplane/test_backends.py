@@ -35,13 +35,14 @@ def opened(
     bucket: str,
     monkeypatch: pytest.MonkeyPatch,
     environ: Mapping[str, str] | None = None,
-    **config: str,
+    *,
+    config: Mapping[str, str] | None = None,
 ) -> ObjectStore:
     """The backend's store, in a process with this environment."""
     environ = backend.environ if environ is None else environ
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    return open_store(backend.location(bucket, **config), load_credentials(backend.provider, environ))
+    return open_store(backend.location(bucket, **(config or {})), load_credentials(backend.provider, environ))
 
 
 def test_a_missing_bucket_is_named(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,11 +109,11 @@ def test_what_no_proxy_names_is_asked_for_directly(backends: Backends, monkeypat
     backend, seen = backends["strict-s3"], backends.proxy.seen
     here = f"https://127.0.0.1:{backends.fronts['strict-s3'].port}"
     bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
-    opened(backend, bucket, monkeypatch, s3Url=here).put("a", b"through the proxy")
+    opened(backend, bucket, monkeypatch, config={"s3Url": here}).put("a", b"through the proxy")
     through = seen["127.0.0.1"]
     assert through
     environ = {**backend.environ, "NO_PROXY": f"127.0.0.1,{S3_HOST}"}
-    opened(backend, bucket, monkeypatch, environ, s3Url=here).put("b", b"past it")
+    opened(backend, bucket, monkeypatch, environ, config={"s3Url": here}).put("b", b"past it")
     assert seen["127.0.0.1"] == through
 
 
@@ -139,7 +140,7 @@ def test_what_is_configured_is_sent(
     config: dict[str, str], kind: type[StoreError], backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = backends["strict-s3"]
-    store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch, **config)
+    store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch, config=config)
     with pytest.raises(kind):
         store.put("a", b"x")
 
@@ -150,7 +151,7 @@ def test_objects_are_encrypted_with_the_key_that_is_named(
 ) -> None:
     backend = backends[name]
     bucket = backend.make_bucket(f"test-{secrets.token_hex(4)}")
-    store = opened(backend, bucket, monkeypatch, kmsKeyId=KMS_KEY)
+    store = opened(backend, bucket, monkeypatch, config={"kmsKeyId": KMS_KEY})
     store.put("a", b"in the clear" * 100)
     assert store.get("a") == b"in the clear" * 100
     files = [path for path in (minio.data / bucket / "some" / "prefix" / "a").rglob("*") if path.is_file()]

@@ -55,3 +55,13 @@ def test_without_keys_no_secret_is_mounted(installation: Installation, edited: P
     (mine / "Kustomization").write_text("\n".join(("apiVersion: kustomize.config.k8s.io/v1beta1", *lines)))
     assert "cloud-credentials" not in installation.access.kubectl("kustomize", str(mine))
     installation.access.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", str(mine))
+
+
+@pytest.mark.parametrize("overlay", ["aws", "azure", "gcp"])
+def test_own_certificates_reach_server_and_agents(installation: Installation, edited: Path, overlay: str) -> None:
+    mine = edited / "mine"
+    mine.mkdir()
+    lines = "kind: Kustomization", f"resources: [../{overlay}]", "components: [../certificates]"
+    (mine / "Kustomization").write_text("\n".join(("apiVersion: kustomize.config.k8s.io/v1beta1", *lines)))
+    assert installation.access.kubectl("kustomize", str(mine)).count("value: /certificates/ca.pem") == 2
+    installation.access.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", str(mine))

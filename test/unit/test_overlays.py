@@ -14,6 +14,8 @@ import yaml
 
 from pkg.apis import names
 from pkg.apis.ark import Config
+from pkg.apis.meta import JsonObject
+from pkg.controllers.maintenance_job import template_of
 from pkg.objectstore.location import storage_location
 
 Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | bool | None"
@@ -57,7 +59,7 @@ def patches(overlay: str) -> list[Document]:
     return [load(CONFIG / overlay / str(one["path"])) for one in entries(kustomization(overlay).get("patches"))]
 
 
-@pytest.mark.parametrize("directory", ["crd", "common", "base", "identity", *OVERLAYS])
+@pytest.mark.parametrize("directory", ["crd", "common", "base", "identity", "certificates", *OVERLAYS])
 def test_what_a_kustomization_names_is_there(directory: str) -> None:
     found = kustomization(directory)
     named = texts(found.get("resources")) + [str(one["path"]) for one in entries(found.get("patches"))]
@@ -136,7 +138,7 @@ def test_links_in_a_readme_lead_somewhere(overlay: str) -> None:
     assert {target for target in targets if not (CONFIG / overlay / target).exists()} == set()
 
 
-@pytest.mark.parametrize("overlay", ["azure", "gcp", "identity"])
+@pytest.mark.parametrize("overlay", ["azure", "gcp", "identity", "certificates"])
 def test_a_patch_fits_the_container_and_the_variable_that_the_base_has(overlay: str) -> None:
     for patch in patches(overlay):
         name = {"Deployment": "20-deployment.yaml", "DaemonSet": "30-daemonset.yaml"}[str(patch["kind"])]
@@ -148,6 +150,20 @@ def test_a_patch_fits_the_container_and_the_variable_that_the_base_has(overlay: 
         assert changed["name"] == there["name"]
         gone = {str(one["name"]) for one in entries(changed["env"]) if one.get("$patch") == "delete"}
         assert gone <= {str(one["name"]) for one in entries(there["env"])} | {"GOOGLE_APPLICATION_CREDENTIALS"}
+
+
+def test_own_certificates_reach_server_agents_and_the_maintenance_jobs() -> None:
+    for patch in patches("certificates"):
+        (container,) = entries(pod_of(patch)["containers"])
+        (variable,), (mounted,), (volume,) = (
+            entries(found) for found in (container["env"], container["volumeMounts"], pod_of(patch)["volumes"])
+        )
+        assert str(variable["value"]).startswith(f"{mounted['mountPath']}/")
+        assert mounted["name"] == volume["name"]
+        deployment: JsonObject = json.loads(json.dumps(patch))
+        template = template_of(deployment)
+        assert template.container["env"] == container["env"]
+        assert template.pod["volumes"] == pod_of(patch)["volumes"]
 
 
 def test_on_azure_each_process_reads_its_own_secret() -> None:
