@@ -167,13 +167,12 @@ def suspect_part(repository: ResticRepository) -> str:
     return seen.suspect if seen is not None else ""
 
 
-def checked_at(repository: ResticRepository) -> datetime.datetime | None:
-    """When its structure was last found sound: by a check, or by a verification, which checks it too."""
+def verified_at(repository: ResticRepository) -> datetime.datetime | None:
+    """When a verification, which checks the structure too, last found nothing."""
     seen = repository.status.verification
     runs = (seen.runs if seen is not None else None) or ()
-    moments = [run.start_timestamp for run in runs if run.phase == RunPhase.COMPLETED and not run.reason]
-    known = [moment for moment in (repository.status.last_check_time, *moments) if moment is not None]
-    return max(known, default=None)
+    moments = (run.start_timestamp for run in runs if run.phase == RunPhase.COMPLETED and not run.reason)
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def is_idle(repository: ResticRepository, captures: Iterable[PodVolumeBackup], now: datetime.datetime) -> bool:
@@ -193,13 +192,15 @@ def due_verbs(repository: ResticRepository, now: datetime.datetime, *, idle: boo
     Where nothing changed there is nothing to prune, and what was verified was checked as well; each costs requests.
     """
     status, name = repository.status, repository.metadata.name
-    weekly = last_turn(name, period_of(repository.spec.maintenance_frequency), now)
+    period = period_of(repository.spec.maintenance_frequency)
+    weekly, verified = last_turn(name, period, now), verified_at(repository)
+    unchecked = verified is None or now - verified >= period
     born = repository.metadata.creation_timestamp or now
     due = {
         Verb.VERIFY: False,  # has a plan of its own
         Verb.FORGET: bool(status.pending_forget) and (status.last_forget_time or born) < last_turn(name, DAY, now),
         Verb.PRUNE: (status.last_prune_time or born) < weekly and not idle,
-        Verb.CHECK: (checked_at(repository) or born) < weekly or bool(suspect_part(repository)),
+        Verb.CHECK: ((status.last_check_time or born) < weekly and unchecked) or bool(suspect_part(repository)),
     }
     if due[Verb.PRUNE] and status.pending_forget:
         due[Verb.FORGET] = True  # what is forgotten before a prune is freed by it

@@ -147,15 +147,15 @@ class FakeMaintenance:
         assert self.ended.get(timeout=LONG_SECONDS) == KEY
         self.reconcile()
 
-    def end_job(self, *, kind: str = "Complete", message: str = "", reason: str = "") -> None:
-        """Lets the only Job end; `message` is what its container left."""
+    def end_job(self, *, kind: str = "Complete", message: str = "", reason: str = "", moment: str = "") -> None:
+        """Lets the only Job end, at a moment or on a day in May; `message` is what its container left."""
         (job,) = self.job_objects
         name = job.metadata.name
         condition: JsonObject = {"type": kind, "status": "True", "reason": reason}
         status: JsonObject = {
             "conditions": [condition],
-            "startTime": "2026-05-04T10:00:00Z",
-            "completionTime": "2026-05-04T10:05:00Z",
+            "startTime": moment or "2026-05-04T10:00:00Z",
+            "completionTime": moment or "2026-05-04T10:05:00Z",
         }
         self.api.client.patch(JOBS, NAMESPACE, name, {"status": status}, Job, subresource="status")
         if message:

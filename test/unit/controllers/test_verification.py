@@ -303,3 +303,25 @@ def test_a_prune_asked_for_by_hand_is_refused_with_the_damage(world: FakeMainten
     world.reconcile()
     assert world.last_run == ("prune", "Failed", "RepositoryDamaged")
     assert "broken" in (world.stored.status.maintenance or ())[0].message
+
+
+def test_a_month_of_a_repository_that_nobody_uses(world: FakeMaintenance) -> None:
+    """A part a week is read, which checks the structure too; that nothing is to be pruned is believed for a month."""
+    packs(world, *(f"{number:02x}" for number in range(16)))
+    now = world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    world.add(status={"lastPruneTime": now, "lastCheckTime": now, "verification": {"readAt": now}})
+    done: list[str] = []
+    for _ in range(28 * 8):
+        world.clock.advance(3 * 3600)
+        world.reconcile()
+        if world.operations.observe(KEY) is not None:
+            assert world.ended.get(timeout=LONG_SECONDS) == KEY
+            world.reconcile()
+        for job in world.job_objects:
+            done.append(job.metadata.annotation("ark.heptio.com/verbs"))
+            moment = world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+            part = job.metadata.annotation("ark.heptio.com/part")
+            world.end_job(message=report(done[-1], part=part), moment=moment)
+            world.reconcile()
+            world.api.client.delete(JOBS, NAMESPACE, job.metadata.name)
+    assert done == ["verify"] * 4 + ["prune"]
