@@ -149,6 +149,8 @@ KINDS: tuple[KindSpec, ...] = (
             _PHASE,
             Column("Volumes of", ".spec.volumeNamespace"),
             Column("Last maintenance", ".status.lastMaintenanceTime", "date"),
+            Column("Damaged", '.status.conditions[?(@.type=="Damaged")].status'),
+            Column("Last read", ".status.verification.readAt", "date", wide=True),
             _REASON,
             _AGE,
             Column("Repository", ".status.repositoryID", wide=True),

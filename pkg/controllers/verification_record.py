@@ -67,7 +67,7 @@ def reported(repository: ResticRepository, run: MaintenanceRun, report: Report, 
     change: JsonObject = {}
     for result in report.results:
         if result.verb == Verb.VERIFY and began is not None:
-            field |= _after_reading(result, measure, began)
+            field |= _after_reading(seen.suspect, result, measure, began)
         elif result.verb == Verb.CHECK:
             change |= _after_check(repository, result, run)
             if result.settled and result.part and result.part == seen.suspect:
@@ -78,9 +78,10 @@ def reported(repository: ResticRepository, run: MaintenanceRun, report: Report, 
     return {**change, **({"verification": field} if field else {})}
 
 
-def _after_reading(result: VerbResult, measure: Measure, began: datetime.datetime) -> JsonObject:
+def _after_reading(suspect: str, result: VerbResult, measure: Measure, began: datetime.datetime) -> JsonObject:
+    """One suspicion at a time: the first stands until it was looked into."""
     if result.reason == Reason.DAMAGE_SUSPECTED:
-        return {"suspect": result.part}
+        return {"suspect": suspect or result.part}
     return advanced(measure, began) if result.settled and measure.part else {}
 
 

@@ -132,18 +132,23 @@ def _gcp(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _azure(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    name = environ.get("AZURE_STORAGE_ACCOUNT_ID") or environ.get("AZURE_ACCOUNT_NAME", "")
-    key = (environ.get("AZURE_STORAGE_KEY") or environ.get("AZURE_ACCOUNT_KEY", "")).strip()
+    name = _first(environ, "AZURE_STORAGE_ACCOUNT_ID", "AZURE_ACCOUNT_NAME")
+    key = _first(environ, "AZURE_STORAGE_KEY", "AZURE_ACCOUNT_KEY")
     if not name:
         raise CredentialsInvalidError(f"{AZURE} needs AZURE_STORAGE_ACCOUNT_ID (or AZURE_ACCOUNT_NAME)")
     restic, store = {"AZURE_ACCOUNT_NAME": name}, {"account_name": name}
-    if suffix := environ.get("AZURE_ENDPOINT_SUFFIX"):  # another of Azure's clouds; restic is handed the variable
+    if suffix := _first(environ, "AZURE_ENDPOINT_SUFFIX"):  # another of Azure's clouds; restic is handed the variable
         store["endpoint"] = f"https://{name}.blob.{suffix}"
     if key:
         return {**restic, "AZURE_ACCOUNT_KEY": key}, {**store, "account_key": _azure_key(key)}
-    if secret := environ.get("AZURE_CLIENT_SECRET"):  # a service principal, whose other names both clients read
+    if secret := _first(environ, "AZURE_CLIENT_SECRET"):  # a service principal, whose other names both clients read
         restic["AZURE_CLIENT_SECRET"] = secret
     return restic, store
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str:
+    """The first of these that is set, without the newline that a Secret made of a file ends with."""
+    return next((value for name in names if (value := environ.get(name, "").strip())), "")
 
 
 def _azure_key(key: str) -> str:

@@ -113,3 +113,11 @@ def test_a_storage_key_that_is_none_is_told_without_repeating_it() -> None:
 def test_a_private_authority_is_trusted_by_restic_too() -> None:
     credentials = load_credentials("local", {"AWS_CA_BUNDLE": "/ca.pem"})
     assert credentials.restic_environment() == {"RESTIC_CACERT": "/ca.pem"}
+
+
+def test_azures_secrets_may_end_with_a_newline() -> None:
+    written = {"AZURE_STORAGE_ACCOUNT_ID": "shop\n", "AZURE_STORAGE_KEY": "a2V5\n"}
+    clean = {name: value.strip() for name, value in written.items()}
+    assert load_credentials("azure", written) == load_credentials("azure", clean)
+    principal = {"AZURE_STORAGE_ACCOUNT_ID": "shop", "AZURE_CLIENT_SECRET": "s\r\n"}
+    assert load_credentials("azure", principal).restic_environment()["AZURE_CLIENT_SECRET"] == "s"
