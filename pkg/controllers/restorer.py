@@ -11,6 +11,7 @@ from pkg.apis.ark import Restore
 from pkg.apis.core import Pod
 from pkg.apis.meta import JsonObject
 from pkg.apis.names import API_VERSION, RESTORE_UID_LABEL
+from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeRestore, PodVolumeRestoreSpec, PodVolumeRestoreStatus
 from pkg.controllers.change_signal import ChangeSignal
 from pkg.controllers.claim_fillings import ClaimFillings
@@ -89,10 +90,10 @@ class ServerRestorer:
         self._changes.wait(stop, self._version, seconds)
         return stop.cancelled
 
-    def agent_verdict(self, node: str) -> str | None:
-        """A sentence when no agent will serve that node."""
+    def agent_verdict(self, node: str) -> tuple[Reason, str] | None:
+        """Why no agent will serve that node, with a sentence."""
         found = self._agents.verdict(node)
-        return found.message if found.reason is not None else None
+        return (found.reason, found.message) if found.reason is not None else None
 
 
 def restore_object(restore: Restore, name: str, spec: PodVolumeRestoreSpec, labels: Mapping[str, str]) -> JsonObject:

@@ -78,8 +78,8 @@ class VolumeRestorer(Protocol):
         """Waits until a pod or a PodVolumeRestore changed, at most that long; whether the token is cancelled."""
         ...
 
-    def agent_verdict(self, node: str) -> str | None:
-        """A sentence when no agent will serve that node; None while one does or may yet come."""
+    def agent_verdict(self, node: str) -> tuple[Reason, str] | None:
+        """Why no agent will serve that node, with a sentence; None while one does or may yet come."""
         ...
 
 

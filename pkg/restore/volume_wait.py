@@ -209,8 +209,8 @@ class VolumeWait:
             untouched = status is None or status.phase in ("", VolumePhase.NEW)
             if pod is not None and pod.spec.node_name and untouched:
                 verdict = self._agents.agent_verdict(pod.spec.node_name)
-                if verdict:
-                    self._fail(filling, Reason.NO_AGENT, verdict)
+                if verdict is not None:
+                    self._fail(filling, *verdict)
 
     def _start(self, start: Start, pod: Pod) -> None:
         filling = start.filling

@@ -19,6 +19,7 @@ import msgspec
 from pkg.apis.ark import Restore, RestoreSpec
 from pkg.apis.core import Pod
 from pkg.apis.meta import JsonObject, ObjectMeta
+from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeRestoreSpec, PodVolumeRestoreStatus
 from pkg.kube import refs
 from pkg.kube.discovery import Discovery, discover
@@ -82,7 +83,7 @@ class FakeAgents:
         self.labels: dict[str, Mapping[str, str]] = {}
         self.order: list[str] = []
         self.statuses: dict[str, PodVolumeRestoreStatus] = {}
-        self.verdicts: dict[str, str] = {}
+        self.verdicts: dict[str, tuple[Reason, str]] = {}
         self.refusal = ""
         self.on_wait: Callable[[], None] = lambda: None
         self._api = api
@@ -113,7 +114,7 @@ class FakeAgents:
         self.on_wait()
         return stop.cancelled
 
-    def agent_verdict(self, node: str) -> str | None:
+    def agent_verdict(self, node: str) -> tuple[Reason, str] | None:
         """What the test says about a node."""
         return self.verdicts.get(node)
 

@@ -13,7 +13,7 @@ import pytest
 from pkg.apis.ark import Backup, Restore, RestoreSpec
 from pkg.apis.core import Pod
 from pkg.apis.meta import JsonObject, ObjectMeta
-from pkg.apis.reasons import BackupPhase
+from pkg.apis.reasons import BackupPhase, Reason
 from pkg.apis.volumes import PodVolumeRestoreSpec, PodVolumeRestoreStatus
 from pkg.backup.engine import run_backup
 from pkg.backup.job import BackupJob
@@ -105,7 +105,7 @@ class NoVolumes:
     def wait_changed(self, stop: StopToken, seconds: float) -> bool:
         return stop.wait(seconds)
 
-    def agent_verdict(self, node: str) -> str | None:
+    def agent_verdict(self, node: str) -> tuple[Reason, str] | None:
         return None
 
 

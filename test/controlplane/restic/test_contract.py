@@ -91,6 +91,19 @@ def test_a_parent_that_is_gone_is_recognised(runner: ResticRunner, ready: Restic
         backup_volume(runner, BackupRequest(directory=str(volume), tags={}, parent="0" * 64), ready, StopToken())
 
 
+def test_a_capture_that_was_finished_already_is_adopted_and_what_changed_since_is_not_lost(
+    runner: ResticRunner, ready: ResticEnvironment, volume: Path
+) -> None:
+    tags = {"pvb-uid": "1"}
+    first = backup_volume(runner, BackupRequest(directory=str(volume), tags=tags), ready, StopToken())
+    request = BackupRequest(directory=str(volume), tags=tags, parent=first.snapshot_id, adopt_parent=True)
+    adopted = backup_volume(runner, request, ready, StopToken())
+    assert adopted.snapshot_id == first.snapshot_id
+    assert (adopted.files, adopted.bytes) == (first.files, first.bytes)
+    (volume / "later").write_text("new")
+    assert backup_volume(runner, request, ready, StopToken()).snapshot_id != first.snapshot_id
+
+
 def test_a_snapshot_that_is_gone_is_recognised(runner: ResticRunner, ready: ResticEnvironment, target: Path) -> None:
     with pytest.raises(SnapshotMissingError):
         restore_volume(runner, RestoreRequest(snapshot_id="0" * 64, target=str(target)), ready, StopToken())

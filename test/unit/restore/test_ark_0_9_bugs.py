@@ -12,6 +12,7 @@ import pytest
 
 from pkg.apis.ark import RestoreSpec
 from pkg.apis.meta import Json, JsonObject
+from pkg.apis.reasons import Reason
 from pkg.apis.volumes import PodVolumeRestoreStatus
 from pkg.kube import refs
 from pkg.kube.errors import InvalidError
@@ -179,7 +180,7 @@ def test_bug_609_a_volume_that_exists_got_an_orphan_beside_it(world: RestoreWorl
 
 def test_a_failed_volume_left_its_pod_waiting_for_ever(world: RestoreWorld) -> None:
     world.store_backup(pod(), claim(), volumes=[captured("shop", "web", "data", claim="data")])
-    world.agents.verdicts["node-1"] = "there is no agent"
+    world.agents.verdicts["node-1"] = (Reason.NO_AGENT, "there is no agent")
     world.agents.on_wait = world.schedule
     world.restore()
     live = world.api.get(refs.PODS, "shop", "web")

@@ -256,7 +256,8 @@ def test_a_pod_that_is_never_scheduled_is_given_up_with_its_own_words(world: Res
 
 def test_a_node_without_an_agent_is_said_at_once(world: RestoreWorld) -> None:
     world.store_backup(pod(), claim(), volumes=[DATA])
-    world.agents.verdicts["node-1"] = "no agent runs on node-1: the DaemonSet does not tolerate its taint gpu"
+    why = "no agent runs on node-1: the DaemonSet does not tolerate its taint gpu"
+    world.agents.verdicts["node-1"] = (Reason.NO_AGENT, why)
     world.agents.on_wait = world.schedule
     world.restore()
     assert "taint gpu" in str(world.results().errors)

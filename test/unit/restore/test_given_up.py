@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from pkg.apis.meta import Json, JsonObject
+from pkg.apis.reasons import Reason
 from pkg.kube import refs
 from pkg.kube.errors import TransportError
 from pkg.restore.fields import texts_at
@@ -39,12 +40,13 @@ def told(world: RestoreWorld) -> object:
     return msgspec.json.decode(texts_at(found, "metadata", "annotations")[ANNOTATION])
 
 
-def test_a_node_without_an_agent(world: RestoreWorld) -> None:
-    world.agents.verdicts["node-1"] = "no agent tolerates the taint x"
+@pytest.mark.parametrize("reason", [Reason.NO_AGENT, Reason.NODE_GONE])
+def test_a_node_without_an_agent(world: RestoreWorld, reason: Reason) -> None:
+    world.agents.verdicts["node-1"] = (reason, "no agent tolerates the taint x")
     world.agents.on_wait = world.schedule
     world.restore()
-    reason = "NoAgent: no agent tolerates the taint x"
-    assert told(world) == {"restore": RESTORE_UID, "volumes": {"a": reason, "b": reason}}
+    text = f"{reason}: no agent tolerates the taint x"
+    assert told(world) == {"restore": RESTORE_UID, "volumes": {"a": text, "b": text}}
 
 
 def test_a_pod_that_is_never_scheduled(world: RestoreWorld) -> None:
