@@ -197,6 +197,19 @@ def test_what_changed_since_a_run_was_interrupted_is_captured_beside_what_it_had
     assert first in " ".join(world.restic.commands[1].arguments)
 
 
+def test_a_restic_that_was_killed_for_want_of_memory_runs_alone_once_and_then_fails(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.answer("backup", 137)
+    volume = world.volume()
+    outcome = BackupKind(world.agent).run(volume, StopToken())
+    assert (outcome.status, outcome.alone) == (None, True)
+    status = PodVolumeBackupStatus(phase="InProgress", attempts=2, out_of_memory=1)
+    alone = world.run(PodVolumeBackup(metadata=volume.metadata, spec=volume.spec, status=status))
+    assert alone is not None
+    assert (alone["phase"], alone["reason"]) == ("Failed", "OutOfMemory")
+    assert "raise the memory limit" in str(alone["message"])
+
+
 def test_an_interruption_does_not_make_a_capture_whole_that_lacks_files(tmp_path: Path) -> None:
     world = World(tmp_path)
     volume = world.volume()

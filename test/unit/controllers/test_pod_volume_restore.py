@@ -345,6 +345,14 @@ def test_a_canceled_restore_tells_its_pod_why(tmp_path: Path, why: Reason, reaso
     assert world.marker("failed").exists()
 
 
+def test_a_restore_that_was_killed_for_want_of_memory_leaves_its_pod_waiting_for_a_run_alone(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    killed = Finished(verb="restore", repository=PLACE, exit_code=137)
+    world.restic.script = lambda command, environment: killed if command.verb == "restore" else None
+    assert world.run() is None
+    assert list(world.markers.iterdir()) == []
+
+
 def test_an_interrupted_restore_leaves_its_pod_waiting(tmp_path: Path) -> None:
     world, stop = World(tmp_path), StopToken()
     stop.cancel("shutdown")
