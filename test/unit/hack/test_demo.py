@@ -61,7 +61,7 @@ def test_a_script_is_valid_shell(script: Path) -> None:
     ("tier", "expected"),
     [
         pytest.param("unit", [], id="unit tests need nothing"),
-        pytest.param("controlplane", ["packages", "build"], id="the control plane needs programs"),
+        pytest.param("controlplane", ["packages", "packages", "build"], id="the control plane needs programs"),
         pytest.param("cluster", ["packages", "build", "archives"], id="the cluster needs images too"),
     ],
 )
