@@ -26,6 +26,7 @@ from pkg.testing.processes import HarnessError
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "test" / "fixtures" / "ark09"
 PASSWORD = "static-passw0rd"
 BACKUP, FAILED_BACKUP = "shop-20180901070000", "disks"
+BACKUP_UID = "5f2b0d7c-adb6-11e8-9b24-0242ac110002"
 NAMESPACE = "shop-09"
 WRITTEN_AT = 1535785200  # 2018-09-01T07:00:00Z
 
@@ -97,7 +98,10 @@ class Ark09Repository:
 
     def back_up(self, directory: Path, volume: str) -> str:
         """Captures a directory as 0.9 did; returns the 8 digits that 0.9 kept of the snapshot's id."""
-        tags = {"backup": BACKUP, "ns": NAMESPACE, "pod": "web", "volume": volume}
+        tags = {
+            **{"backup": BACKUP, "backup-uid": BACKUP_UID, "ns": NAMESPACE},
+            **{"pod": "web", "pod-uid": "6c1f4a52-adb6-11e8-9b24-0242ac110002", "volume": volume},
+        }
         tagged = [f"--tag={key}={value}" for key, value in tags.items()]
         self._restic("backup", ".", *tagged, "--host=ark", directory=directory)
         found = json.loads(self._restic("snapshots", "--json", f"--tag=volume={volume}"))
