@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from pkg.apis.ark import StorageProvider
 from pkg.apis.meta import JsonObject, ObjectMeta
-from pkg.apis.volumes import Verification
+from pkg.apis.volumes import ResticRepository, ResticRepositoryStatus, Verification
 from pkg.controllers.maintenance_options import OptionsMap
+from pkg.controllers.verification import Verifier
 from pkg.kube.refs import JOBS, POD_VOLUME_BACKUPS, POD_VOLUME_RESTORES
+from pkg.objectstore.location import storage_location
 from pkg.testing.fakemaintenance import KEY, LONG_SECONDS, NAMESPACE, FakeMaintenance, volume
+from pkg.testing.fakes import FakeLister
 
 DONE = "2099-01-01T00:00:00Z"
 NOTHING_ELSE: JsonObject = {"lastPruneTime": DONE, "lastCheckTime": DONE}
@@ -325,3 +330,24 @@ def test_a_month_of_a_repository_that_nobody_uses(world: FakeMaintenance) -> Non
             world.reconcile()
             world.api.client.delete(JOBS, NAMESPACE, job.metadata.name)
     assert done == ["verify"] * 4 + ["prune"]
+
+
+def test_a_part_that_is_being_read_counts_as_read() -> None:
+    """Else two repositories whose turn comes at once would each take what is left of the day."""
+    location = storage_location(StorageProvider(name="local", bucket="bucket", config={"path": "/"}))
+    now = datetime.datetime(2026, 5, 4, 12, tzinfo=datetime.UTC)
+    old = ObjectMeta(name="one", namespace=NAMESPACE, uid="one", creation_timestamp=now - datetime.timedelta(days=30))
+    half = Verification(size_bytes=250 << 30, measured_at=now, part=1, parts=100)
+    one = ResticRepository(metadata=old, status=ResticRepositoryStatus(verification=half))
+    other = msgspec.structs.replace(one, metadata=msgspec.structs.replace(old, name="other", uid="other"))
+    reading: set[str] = set()
+    verifier = Verifier(
+        namespace=NAMESPACE,
+        options=FakeLister([OptionsMap(metadata=old, data={"verifyBytesPerDay": "4Gi", "verifyPercentPerDay": "1"})]),
+        repositories=FakeLister([one, other]),
+        reading=reading.__contains__,
+    )
+    assert verifier.choose(one, location, now).part is not None
+    reading.add("other")
+    assert verifier.choose(one, location, now).part is None
+    assert verifier.rate(location) == "all data read in 125 days at this rate"
