@@ -12,7 +12,7 @@ from enum import StrEnum, auto
 
 from pkg.apis.meta import Json, JsonObject
 from pkg.apis.names import RESTORE_UID_LABEL
-from pkg.kube.errors import AlreadyExistsError, ApiStatusError, ConflictError, DecodeError
+from pkg.kube.errors import AlreadyExistsError, ApiStatusError, ConflictError, DecodeError, ServerError
 from pkg.kube.resources import ResourceRef
 from pkg.restore.actions import restored
 from pkg.restore.archive import Entry
@@ -40,11 +40,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """What became of an object; `live` is what the cluster holds, `message` says what is wrong."""
+    """What became of an object; `live` is what the cluster holds, `message` says what is wrong.
+
+    Attributes:
+        again: It failed because something was not up, a webhook perhaps, and may succeed later.
+    """
 
     outcome: Outcome
     live: JsonObject
     message: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +91,8 @@ def restore_item(api: RestoreApi, item: Item) -> ItemResult:
         except AlreadyExistsError:
             return _existing(api, item, api.get_raw(item.ref, item.namespace, item.name))
     except (ApiStatusError, DecodeError) as error:
-        return ItemResult(outcome=Outcome.FAILED, live={}, message=f"not restored: {error}")
+        again = isinstance(error, ServerError)
+        return ItemResult(outcome=Outcome.FAILED, live={}, message=f"not restored: {error}", again=again)
 
 
 def _existing(api: RestoreApi, item: Item, live: JsonObject) -> ItemResult:

@@ -1,6 +1,7 @@
 """The creating half of a restore: one object after the other, in order, each outcome recorded once.
 
-Three things change the order while it runs: objects of a namespace that is still being deleted come when it is gone,
+Four things change the order while it runs: objects of a namespace that is still being deleted come when it is gone,
+what a webhook refused because it is not up is tried again when the others are there (its pods may be among them),
 objects that wait for the data come when every volume has ended, and webhooks and aggregated APIs come last of all.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from structlog.typing import FilteringBoundLogger
 
@@ -47,6 +49,7 @@ from pkg.volumes.naming import label_value
 
 ONE_BY_ONE = frozenset({CRDS, CLAIMS, PODS, "persistentvolumes"})
 """Kinds whose objects look at what became of the one before."""
+AGAIN_SECONDS, AGAIN_POLL_SECONDS = 120.0, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,8 @@ class Run:
         self._held: list[Entry] = []
         self._holding = True
         self._refused: set[str] = set()
+        self._again: list[Entry] = []
+        self._patient = True
 
     @property
     def items(self) -> ItemProgress:
@@ -102,6 +107,7 @@ class Run:
         with self._side_by_side:
             self._create_each(one for one in self._prepared.entries if one.group_resource not in LAST)
             self._create_late()
+            self._create_again()
             self._claims.report_empty()
             if self._held and self._waiting.finish(self._stop):
                 raise RestoreInterruptedError(self._stop.reason)
@@ -136,6 +142,25 @@ class Run:
             self._pump_sometimes()
             if self._late and self._job.clock.wait(self._stop, NAMESPACE_POLL_SECONDS):
                 raise RestoreInterruptedError(self._stop.reason)
+
+    def _create_again(self) -> None:
+        """Tries again what was not up; a kind whose first object still fails is not asked for all of them."""
+        until = self._job.clock.monotonic() + AGAIN_SECONDS
+        while self._again:
+            self._patient = self._job.clock.monotonic() < until
+            tried, self._again = self._again, []
+            for _, entries in groupby(tried, key=lambda one: one.group_resource):
+                first, *others = entries
+                put_off = len(self._again)
+                self._create_each([first])
+                if len(self._again) > put_off:
+                    self._again += others
+                else:
+                    self._create_each(others)
+            self._pump_sometimes()
+            if self._again and self._job.clock.wait(self._stop, AGAIN_POLL_SECONDS):
+                raise RestoreInterruptedError(self._stop.reason)
+        self._patient = False
 
     def _pump_sometimes(self) -> None:
         now = self._job.clock.monotonic()
@@ -234,7 +259,8 @@ class Run:
             )
             return True
         result = restore_item(self._api, item)
-        self._record(entry, target, result)
+        if not self._record(entry, target, result):
+            return True
         if entry.group_resource == CLAIMS:
             self._record_claim(entry, target, result, was_bound=bool(text_at(obj, "spec", "volumeName")))
         elif entry.group_resource == PODS:
@@ -254,10 +280,14 @@ class Run:
         return bool(text)
 
     def _record_done(self, entry: Entry, target: str, result: ItemResult) -> None:
-        self._record(entry, target, result)
-        self._done += 1
+        self._done += self._record(entry, target, result)
 
-    def _record(self, entry: Entry, target: str, result: ItemResult) -> None:
+    def _record(self, entry: Entry, target: str, result: ItemResult) -> bool:
+        """Whether that is the end of it; otherwise it is tried again."""
+        if result.again and self._patient:
+            self._again.append(entry)
+            self._log.warning("Object put off", resource=entry.group_resource, key=entry.key, error=result.message)
+            return False
         if result.outcome is Outcome.FAILED:
             self._error(entry, target, result.message)
         elif result.outcome is Outcome.DIFFERENT:
@@ -267,6 +297,7 @@ class Run:
             self._log.info("Object restored", resource=entry.group_resource, key=entry.key, outcome=str(result.outcome))
         if entry.group_resource == CRDS and result.outcome in PRESENT:
             self._definitions.append(entry.name)
+        return True
 
     def _record_claim(self, entry: Entry, target: str, result: ItemResult, *, was_bound: bool) -> None:
         captures = self._prepared.captures
