@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pkg.apis.ark import StorageProvider
 from pkg.objectstore.credentials import CloudCredentials, load_credentials
 from pkg.objectstore.location import StorageLocation, storage_location
+from pkg.objectstore.region import Regions
 from pkg.testing.azurite import Azurite
 from pkg.testing.connectproxy import ConnectProxy
 from pkg.testing.fakegcs import HOSTS, FakeGcs
@@ -31,10 +32,10 @@ from pkg.testing.identities import (
     AwsTokens,
     azure_tokens,
 )
-from pkg.testing.minio import Minio
+from pkg.testing.minio import AMAZON_HOSTS, Minio
 from pkg.testing.minio_signing import Account
 from pkg.testing.pki import Authority
-from pkg.testing.strict_s3 import StrictS3
+from pkg.testing.strict_s3 import StrictS3, amazon
 from pkg.testing.tlsfront import Rule, TlsFront
 
 S3_HOST, S3_REGION = "s3.example.test", "eu-test-2"
@@ -52,7 +53,7 @@ class Backend:
         environ: What the pod's environment holds: its Secret, the proxy, the certificates.
         refused: The same with credentials that are refused.
         make_bucket: Makes a bucket with this name and returns it.
-        host: The name that both clients ask the proxy for; empty where there is no proxy.
+        host: The name, or its end, that both clients ask the proxy for; empty where there is no proxy.
     """
 
     name: str
@@ -64,11 +65,10 @@ class Backend:
     host: str = ""
 
     def location(self, bucket: str, **config: str) -> StorageLocation:
-        """The location of a bucket."""
+        """The location of a bucket; Amazon is asked for its region, as the environment of the process leads there."""
         merged = {**self.config, **config}
-        return storage_location(
-            StorageProvider(name=self.provider, bucket=bucket, prefix=PREFIX, config=merged or None)
-        )
+        provider = StorageProvider(name=self.provider, bucket=bucket, prefix=PREFIX, config=merged or None)
+        return Regions()(storage_location(provider))
 
     def credentials(self) -> CloudCredentials:
         """What Ark makes of the environment."""
@@ -96,6 +96,7 @@ class Backends:
             "local": self._local,
             "minio": self._plain_s3,
             "strict-s3": self._strict_s3,
+            "amazon": self._amazon,
             "azure": self._azure,
             "gcs": self._gcs,
             "aws-identity": self._aws_identity,
@@ -108,6 +109,11 @@ class Backends:
             self._started[name] = self._makers[name]()
         return self._started[name]
 
+    def seen(self, backend: Backend) -> int:
+        """How often the proxy was asked to lead to a backend; a tunnel, which holds many requests, counts once."""
+        hosts = self.proxy.seen.items()
+        return sum(count for host, count in hosts if backend.host and host.endswith(backend.host))
+
     @property
     def around(self) -> dict[str, str]:
         """The environment that leads to the clouds: the proxy and the certificates."""
@@ -118,7 +124,7 @@ class Backends:
         """Two authorities in one file, as a company has them; ours is the second."""
         bundle = self._workdir / "bundle.pem"
         if not bundle.exists():
-            other = Authority(self._workdir / "other-pki")
+            other = Authority(self._workdir / "other-pki", "another-ca")
             bundle.write_bytes(other.ca_file.read_bytes() + self.authority.ca_file.read_bytes())
         return bundle
 
@@ -153,6 +159,21 @@ class Backends:
             refused={**self._wrong_s3(), **self.around},
             make_bucket=self._minio.make_bucket,
             host=S3_HOST,
+        )
+
+    def _amazon(self) -> Backend:
+        """Amazon's own names, with the bucket in front of them, and no region in the Config."""
+        port = int(self._minio.endpoint.rpartition(":")[2])
+        names = [*AMAZON_HOSTS, *(f"*.{host}" for host in AMAZON_HOSTS)]
+        self._front("amazon", names, port, amazon)
+        file = self._minio.write_credentials_file(self._workdir / "amazon")
+        return Backend(
+            name="amazon",
+            provider="aws",
+            environ={"AWS_SHARED_CREDENTIALS_FILE": str(file), **self.around},
+            refused={**self._wrong_s3(), **self.around},
+            make_bucket=self._minio.make_bucket,
+            host="amazonaws.com",
         )
 
     def _wrong_s3(self) -> dict[str, str]:

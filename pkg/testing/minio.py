@@ -20,6 +20,12 @@ from pkg.testing.processes import Process, wait_until
 
 READY_SECONDS = 30
 KMS_KEY = "ark-key"
+AMAZON_REGION = "eu-west-1"
+AMAZON_HOSTS = tuple(
+    f"s3{region}.amazonaws.com"
+    for region in ("", f".{AMAZON_REGION}", f"-{AMAZON_REGION}", f".dualstack.{AMAZON_REGION}")
+)
+"""Hosts below which a bucket's name is a part of the name, as at Amazon."""
 RETENTION = (
     "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
     "<Mode>COMPLIANCE</Mode><Days>{days}</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
@@ -69,7 +75,8 @@ class Minio:
             "MINIO_ROOT_PASSWORD": self.secret_key,
             "MINIO_BROWSER": "off",
             "MINIO_UPDATE": "off",
-            "MINIO_KMS_SECRET_KEY": f"{KMS_KEY}:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+            "MINIO_DOMAIN": ",".join(AMAZON_HOSTS),
+            "MINIO_KMS_SECRET_KEY": f"{KMS_KEY}:{base64.b64encode(KMS_KEY.encode().ljust(32)).decode()}",
         }
 
     def start(self) -> Self:

@@ -30,11 +30,11 @@ class Credentials:
 class Authority:
     """Issues certificates into one directory: `<name>.crt` and `<name>.key`; its own name is `ca`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "ark-test-ca") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ark-test-ca")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         unsigned = self._builder(self._name, self._key.public_key())
         signed = unsigned.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self._certificate = signed.add_extension(_usage(is_authority=True), critical=True)

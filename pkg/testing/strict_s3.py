@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pkg.objectstore.region import REGION_HEADER
+from pkg.testing.minio import AMAZON_REGION
 from pkg.testing.tlsfront import Answer, Asked
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/s3/")
@@ -42,6 +44,22 @@ class StrictS3:
         if signed and signed[1] != self.region and "location" not in asked.path:
             return _refusal(400, "AuthorizationHeaderMalformed", f"the region is wrong; expecting {self.region}")
         return None
+
+
+def amazon(asked: Asked) -> Answer | None:
+    """The rule of Amazon: it tells everybody a bucket's region, and refuses signatures for another one.
+
+    As into a bucket with object lock, nothing is uploaded without a checksum.
+    """
+    if asked.method == "HEAD" and not asked.header("authorization"):
+        return Answer(status=403, headers={REGION_HEADER: AMAZON_REGION})
+    signed = _SCOPE.search(asked.header("authorization"))
+    if signed and signed[1] != AMAZON_REGION and "location" not in asked.path:
+        return _refusal(400, "AuthorizationHeaderMalformed", f"the region is wrong; expecting {AMAZON_REGION}")
+    sums = ("x-amz-checksum-sha256", "content-md5")
+    if asked.method == "PUT" and not any(asked.header(name) for name in sums):
+        return _refusal(400, "InvalidRequest", "Content-MD5 or a checksum is required")
+    return None
 
 
 def _refusal(status: int, code: str, message: str) -> Answer:

@@ -20,7 +20,7 @@ from pkg.objectstore.store import ObjectStore
 from pkg.testing.backends import S3_HOST, Backend, Backends
 from pkg.testing.minio import KMS_KEY, Minio
 
-ABROAD = ("strict-s3", "azure", "gcs")
+ABROAD = ("strict-s3", "amazon", "azure", "gcs")
 IDENTITIES = ("aws-identity", "azure-identity", "gcp-identity")
 
 
@@ -56,6 +56,7 @@ def test_refused_credentials_are_told_from_all_else(backend: Backend, monkeypatc
         preflight(opened(backend, bucket, monkeypatch, backend.refused))
 
 
+@pytest.mark.parametrize("backend", ["strict-s3", "azure", "gcs"], indirect=True)
 def test_a_certificate_that_nobody_vouches_for_is_told_from_all_else(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,9 +92,9 @@ def test_every_request_goes_through_the_proxy(
     backend: Backend, backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch)
-    before = backends.proxy.seen[backend.host]
+    before = backends.seen(backend)
     store.put("a", b"x")
-    assert backends.proxy.seen[backend.host] > before
+    assert backends.seen(backend) > before
 
 
 def test_an_authority_is_also_taken_from_where_all_programs_look_for_it(

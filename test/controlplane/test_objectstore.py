@@ -35,7 +35,7 @@ from pkg.testing.fakestore import FakeStore
 from pkg.testing.minio import Minio
 
 AT_MOST_SECONDS = 10
-CLOUDS = ("minio", "strict-s3", "azure", "gcs")
+CLOUDS = ("minio", "strict-s3", "amazon", "azure", "gcs")
 BACKENDS = ("local", *CLOUDS)
 
 
