@@ -37,9 +37,10 @@ log = structlog.get_logger()
 POLL_SECONDS = 2.0
 MISSING_SECONDS = 5.0
 _ENTRIES_LIMIT = 100
-_LOST = (
-    "before its data was restored: a controller that is there already deletes pods that are too many for it, and those "
-    "that it makes do not wait; delete the controller and the claim, and restore again"
+_LOST = frozenset({Reason.POD_DELETED, Reason.POD_GONE})
+_AFTER_A_LOSS = (
+    "a controller that is there already deletes pods that are too many for it, and those that it makes do not wait; "
+    "delete the controller and the claim, and restore again"
 )
 _PATHS_SHOWN = 5
 
@@ -197,10 +198,10 @@ class VolumeWait:
         try:
             live = self._api.get_raw(PODS, filling.namespace, filling.pod)
         except NotFoundError:
-            self._fail(filling, Reason.POD_DELETED, f"the pod was deleted {_LOST}")
+            self._fail(filling, Reason.POD_DELETED, "the pod was deleted before its data was restored")
             return
         if text_at(live, "metadata", "uid") != filling.pod_uid:
-            self._fail(filling, Reason.POD_DELETED, f"the pod was replaced {_LOST}")
+            self._fail(filling, Reason.POD_DELETED, "the pod was replaced before its data was restored")
 
     def _give_up_without_agent(self, left: Sequence[Filling], statuses: Statuses, pods: PodsByUid) -> None:
         for filling in left:
@@ -299,6 +300,8 @@ class VolumeWait:
     def _fail(self, filling: Filling, reason: str, message: str) -> None:
         if filling.name in self._failed:
             return
+        if reason in _LOST:
+            message = f"{message}: {_AFTER_A_LOSS}"
         self._failed[filling.name] = f"{reason}: {message}" if message else str(reason)
         self._report(filling.namespace, f"{filling.text}: not restored: {self._failed[filling.name]}")
         beside = (one for one in self._fillings.values() if one.pod_uid == filling.pod_uid and one.name in self._failed)

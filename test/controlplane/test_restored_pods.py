@@ -191,7 +191,7 @@ def test_a_pod_that_its_controller_does_not_want_is_told_with_what_to_do(
         "VolumesMissing",
     )
     described = installation.ark("restore", "describe", name).stdout
-    assert "PodDeleted: the pod was deleted before its data was restored" in described
+    assert "volume data: not restored: PodDeleted: " in described
     assert "delete the controller and the claim, and restore again" in described
     kubectl("-n", namespace, "delete", "deployment", "web", "--timeout=30s")
     kubectl("-n", namespace, "delete", "pvc", "data", "--timeout=30s")
