@@ -103,6 +103,14 @@ class Installation:
             self.agents[name] = self._agent(name).start()
         self.wait_ready()
 
+    def revive(self) -> None:
+        """Starts what is dead, as after an API server that was away for longer than the server's lease."""
+        dead = [process for process in self.processes if not process.is_running]
+        for process in dead:
+            process.start()
+        if dead:
+            self.wait_ready()
+
     def wait_ready(self) -> None:
         """Waits until server and agents answer that they are ready."""
         for process in self.processes:
@@ -147,7 +155,7 @@ class Installation:
         return items
 
     def apply_config(self, **provider: object) -> None:
-        """Applies the Config, changed at backupStorageProvider."""
+        """Applies the Config, changed at backupStorageProvider, and waits until the server that runs has seen it."""
         own = {"name": "aws", "bucket": self.bucket, "config": self.store_config()}
         config = {
             "apiVersion": "ark.heptio.com/v1",
@@ -155,7 +163,31 @@ class Installation:
             "metadata": {"name": "default", "namespace": NAMESPACE},
             "backupStorageProvider": {**own, **provider},
         }
-        self.access.apply(config)
+        with self.config_seen():
+            self.access.apply(config)
+
+    @contextmanager
+    def config_seen(self) -> Iterator[None]:
+        """Waits at the end until the server that runs has seen how the Config was changed."""
+        told, version = self._config_lines(), self._config_version()
+        yield
+        if hasattr(self, "server") and self.server.is_running and self._config_version() != version:
+            wait_until(
+                lambda: self._config_lines() > told,
+                timeout_seconds=READY_SECONDS,
+                what="the server to see the Config",
+                watched=[self.server],
+            )
+
+    def _config_lines(self) -> int:
+        log = self._workdir / "server.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return text.count("Config in force") + text.count("Config not usable")
+
+    def _config_version(self) -> str:
+        path = "jsonpath={.metadata.resourceVersion}"
+        named = ("config.ark.heptio.com", "default", "-n", NAMESPACE)
+        return self.access.kubectl("get", *named, "-o", path, "--ignore-not-found")
 
     def store_config(self) -> dict[str, str]:
         """What the Config says of the object store."""

@@ -10,7 +10,8 @@ import random
 import socket
 
 FIRST, LAST = 20000, 32000
-_ports = itertools.cycle(random.sample(range(FIRST, LAST), LAST - FIRST))
+# Not the seeded generator: processes that run tests beside each other would try the same ports in the same order.
+_ports = itertools.cycle(random.SystemRandom().sample(range(FIRST, LAST), LAST - FIRST))
 
 
 def free_port(bind_address: str = "127.0.0.1") -> int:

@@ -106,6 +106,19 @@ def installation(
         yield started
 
 
+@pytest.fixture(autouse=True)
+def everything_runs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give each test an Ark that runs, whatever the one before did, and fail a test that leaves a part of it dead."""
+    if "installation" not in request.fixturenames:
+        yield
+        return
+    shared: Installation = request.getfixturevalue("installation")
+    shared.revive()
+    yield
+    dead = [process.name for process in shared.processes if not process.is_running]
+    assert dead == [], "left dead by this test"
+
+
 @pytest.fixture(scope="session")
 def fault_proxy(control_plane: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultProxy]:
     """Put a proxy that fails on demand in front of the API server."""

@@ -98,9 +98,10 @@ def test_an_agent_that_is_asked_to_leave_leaves_its_work_to_the_next(
     backup = start_backup(installation, workload)
     agent = installation.agents["node1"]
     agent.signal(signal.SIGTERM)
-    assert agent.wait(110) == 0
+    code = agent.wait(110)
     agent.start()
     installation.wait_ready()
+    assert code == 0
     assert wait_for_end(installation, "backup", backup)["phase"] == "Completed"
     restore_and_compare(installation, workload, backup, digest)
 

@@ -121,11 +121,12 @@ def test_what_no_proxy_names_is_asked_for_directly(backends: Backends, monkeypat
 def test_a_strict_s3_sees_nothing_that_nobody_configured(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = backends["strict-s3"]
     store = opened(backend, backend.make_bucket(f"test-{secrets.token_hex(4)}"), monkeypatch)
+    asked_before = len(backends.fronts["strict-s3"].asked)  # other tests do configure something
     with tempfile.TemporaryFile() as large:
         large.write(secrets.token_bytes(PART_BYTES + 1))
         large.seek(0)
         store.put("in-parts", large)
-    sent = {name.lower() for asked in backends.fronts["strict-s3"].asked for name in asked.headers}
+    sent = {name.lower() for asked in backends.fronts["strict-s3"].asked[asked_before:] for name in asked.headers}
     assert sent.isdisjoint({"x-amz-trailer", "x-amz-checksum-sha256", "x-amz-storage-class"})
 
 

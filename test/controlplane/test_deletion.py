@@ -79,7 +79,8 @@ def test_a_backup_goes_with_everything_of_it_and_nothing_else(
 
     done = installation.ark("backup", "delete", gone, "--confirm", "--wait", "--timeout", "60s")
     assert f'Backup "{gone}" deleted.' in done.stdout
-    assert keys(store) == before
+    assert not [key for key in keys(store) if key.startswith(f"{gone}/")]
+    assert before <= keys(store)
     assert gone not in names(installation, "backups")
     assert stays in names(installation, "backups")
     assert f"r-{gone}" not in names(installation, "restores")
@@ -88,7 +89,7 @@ def test_a_backup_goes_with_everything_of_it_and_nothing_else(
     assert isinstance(pending, list)
     assert set(pending) == own
 
-    installation.access.kubectl("delete", "backup", stays, "-n", NAMESPACE, "--timeout=10s")
+    installation.access.kubectl("delete", "backup", stays, "-n", NAMESPACE, "--timeout=60s", timeout_seconds=70)
     again = f"again-{application.namespace}"
     installation.ark("backup", "create", again, "--include-namespaces", "default", "--wait")
     assert set(backup_keys(stays).in_deletion_order) <= keys(store)
@@ -101,11 +102,11 @@ def test_an_expired_backup_goes_by_itself_unless_deletions_are_frozen(installati
         installation.ark("backup", "create", name, "--include-namespaces", "default", "--ttl", "1s", "--wait")
         wait_until(
             lambda: "incident 7" in installation.ark("backup", "describe", name).stdout,
-            timeout_seconds=30,
+            timeout_seconds=90,
             what="the condition that says why it stays",
         )
         assert backup_keys(name).metadata in keys(store_of(installation))
     finally:
         installation.ark("unfreeze-deletions")
-    wait_until(lambda: name not in names(installation, "backups"), timeout_seconds=30, what="the backup to go")
+    wait_until(lambda: name not in names(installation, "backups"), timeout_seconds=90, what="the backup to go")
     assert not [key for key in keys(store_of(installation)) if key.startswith(f"{name}/")]

@@ -16,7 +16,7 @@ CRD = "crd/backups.ark.heptio.com"
 def readiness(installation: Installation) -> tuple[int, str]:
     address = installation.metrics_address(installation.server)
     try:
-        with urllib.request.urlopen(f"http://{address}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -44,11 +44,11 @@ def another_version(installation: Installation) -> Iterator[None]:
 def test_definitions_of_another_version_keep_the_server_from_being_ready(
     installation: Installation, another_version: None
 ) -> None:
-    told = wait_until(
-        lambda: text if "backups.ark.heptio.com" in (text := readiness(installation)[1]) else None,
-        timeout_seconds=30,
+    code, told = wait_until(
+        lambda: answer if "backups.ark.heptio.com" in (answer := readiness(installation))[1] else None,
+        timeout_seconds=90,
         what="the server to name the definition",
         watched=[installation.server],
     )
-    assert readiness(installation)[0] == 500
+    assert code == 500
     assert "kubectl apply --server-side -f config/crd" in told

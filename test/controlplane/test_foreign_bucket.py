@@ -144,7 +144,7 @@ def unique(prefix: str) -> str:
 def await_backup(installation: Installation, name: str) -> dict[str, object]:
     wait_until(
         lambda: status_of(installation, "backup", name).get("phase"),
-        timeout_seconds=30,
+        timeout_seconds=90,
         what=f"backup {name} to be found in the bucket",
         watched=[installation.server],
     )
@@ -172,7 +172,7 @@ def annotations_of(found: dict[str, object]) -> dict[str, str]:
 
 def is_ready(installation: Installation) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{installation.metrics_address(installation.server)}/readyz", timeout=5):
+        with urllib.request.urlopen(f"http://{installation.metrics_address(installation.server)}/readyz", timeout=30):
             return True
     except urllib.error.HTTPError:
         return False
@@ -220,7 +220,7 @@ def adopted(installation: Installation, pointed: OldBuckets) -> OldBuckets:
     assert "2018-10-01T07:00:00Z" in shown
     wait_until(
         lambda: ADOPTED_ANNOTATION in annotations_of(installation.get("backup", ark09.BACKUP)),
-        timeout_seconds=30,
+        timeout_seconds=90,
         what="the backup to be adopted",
         watched=[installation.server],
     )
@@ -254,11 +254,11 @@ def test_a_place_that_another_cluster_took_over_makes_the_server_not_ready(
         assert status["reason"] == "ForeignCluster"
         for identity in (OTHER_CLUSTER, cluster_id(installation)):
             assert identity in str(status["message"])
-        wait_until(lambda: not is_ready(installation), timeout_seconds=15, what="the server to be not Ready")
+        wait_until(lambda: not is_ready(installation), timeout_seconds=60, what="the server to be not Ready")
         assert adopted.listing() == before
     finally:
         store.put(CLUSTER_KEY, stamp)
-    wait_until(lambda: is_ready(installation), timeout_seconds=30, what="the server to be Ready again")
+    wait_until(lambda: is_ready(installation), timeout_seconds=90, what="the server to be Ready again")
 
 
 def cluster_id(installation: Installation) -> str:

@@ -48,7 +48,7 @@ def test_an_administrator_creates_objects(control_plane: ClusterAccess, namespac
 def test_the_controller_manager_works(control_plane: ClusterAccess, namespace: str) -> None:
     wait_until(
         lambda: "default" in control_plane.kubectl("get", "serviceaccounts", "-n", namespace, "-o=name"),
-        timeout_seconds=10,
+        timeout_seconds=60,
         what="the namespace's default service account",
     )
 

@@ -89,7 +89,7 @@ def test_a_server_that_is_killed_in_a_freeze_leaves_the_thaw_to_the_next_one(
     wait_until(lambda: journal(slow) == ["freeze"], timeout_seconds=60, what="the pre hook to run")
     assert status_of(installation, backup)["openHooks"]
     os.kill(installation.server.pid, signal.SIGKILL)
-    installation.server.wait(5)
+    installation.server.wait(30)
     installation.server.start()
     wait_until(
         lambda: status_of(installation, backup).get("phase") not in ("New", "InProgress"),

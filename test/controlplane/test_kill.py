@@ -70,7 +70,7 @@ def status_of(obj: dict[str, object] | None) -> dict[str, object]:
 
 
 def wait_for_transfer(installation: Installation, kind: str, label: str, word_path: tuple[str, str]) -> int:
-    """Wait until a restic process of the volume is seen and its object has bytes done; return its pid."""
+    """Wait until a restic process of the volume is seen and its object has bytes done; stop it and return its pid."""
 
     def seen() -> int:
         obj = volume_object(installation, kind, label)
@@ -81,6 +81,8 @@ def wait_for_transfer(installation: Installation, kind: str, label: str, word_pa
         section = obj[word_path[0]]
         assert isinstance(section, dict)
         pids = restic_of(str(section[word_path[1]]))
+        if pids:
+            os.kill(pids[0], signal.SIGSTOP)  # it stays in the middle of its work, however long we take to kill
         return pids[0] if pids else 0
 
     pid = wait_until(seen, timeout_seconds=TRANSFER_SECONDS, what=f"a running transfer of {label}")
@@ -140,8 +142,9 @@ def test_a_killed_agent_backs_the_volume_up_again(installation: Installation, ap
 def test_a_killed_server_finishes_the_backup(installation: Installation, application: Application) -> None:
     before = application.listing("data")
     backup, label = start_backup(installation, application)
-    wait_for_transfer(installation, "podvolumebackups", label, ("metadata", "uid"))
+    restic = wait_for_transfer(installation, "podvolumebackups", label, ("metadata", "uid"))
     kill_and_expect_gone(installation.server)
+    os.kill(restic, signal.SIGCONT)
     installation.server.start()
     assert wait_phase(installation, "backup", backup, "Completed")["attempts"] == 2
     assert status_of(volume_object(installation, "podvolumebackups", label))["attempts"] == 1
@@ -164,8 +167,9 @@ def test_a_killed_agent_fills_the_volume_again(installation: Installation, appli
 def test_a_killed_server_finishes_the_restore(installation: Installation, application: Application) -> None:
     before = application.listing("data")
     restore, label = start_restore(installation, application)
-    wait_for_transfer(installation, "podvolumerestores", label, ("spec", "snapshotID"))
+    restic = wait_for_transfer(installation, "podvolumerestores", label, ("spec", "snapshotID"))
     kill_and_expect_gone(installation.server)
+    os.kill(restic, signal.SIGCONT)
     installation.server.start()
     assert wait_phase(installation, "restore", restore, "Completed")["attempts"] == 2
     assert status_of(volume_object(installation, "podvolumerestores", label))["attempts"] == 1

@@ -17,7 +17,7 @@ from pkg.testing.installation import NAMESPACE, Installation
 from pkg.testing.processes import wait_until
 
 CANCEL = '{"spec":{"cancel":true}}'
-FOUR_MIB = "head -c 4194304 /dev/urandom > big"
+SIXTEEN_MIB = "head -c 16777216 /dev/urandom > big"
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def test_limits_change_while_volumes_run(installation: Installation) -> None:
     application = Application(installation.access, installation.nodes["node1"], f"limits-{secrets.token_hex(3)}")
     application.deploy()
     for volume in ("data", "scratch"):
-        application.shell(volume, FOUR_MIB)
+        application.shell(volume, SIXTEEN_MIB)
     slots = functools.partial(is_metric, installation, "ark_agent_slots")
     configure(installation, backupSlots="1", limitUploadKiB="32")
-    wait_until(lambda: slots(1), timeout_seconds=30, what="one slot")
+    wait_until(lambda: slots(1), timeout_seconds=60, what="one slot")
 
     backup = f"b-{application.namespace}"
     installation.ark("backup", "create", backup, "--include-namespaces", application.namespace)
@@ -80,7 +80,7 @@ def test_limits_change_while_volumes_run(installation: Installation) -> None:
     assert metric(installation, "ark_agent_slots_in_use") == 1
 
     configure(installation, backupSlots="2")  # and no bandwidth any more
-    expected = ["Completed", "InProgress"]  # two minutes at 32 KiB/s, a second without a limit
+    expected = ["Completed", "InProgress"]  # nine minutes at 32 KiB/s, seconds without a limit
     wait_until(
         lambda: phases(installation, backup) == expected,
         timeout_seconds=60,
@@ -88,10 +88,10 @@ def test_limits_change_while_volumes_run(installation: Installation) -> None:
     )
 
     configure(installation, backupSlots="twenty")
-    wait_until(lambda: told(installation), timeout_seconds=30, what="the Event about a bad limit")
+    wait_until(lambda: told(installation), timeout_seconds=60, what="the Event about a bad limit")
     assert metric(installation, "ark_agent_slots") == 2
     installation.access.kubectl("label", "node", "node1", f"{SLOTS_LABEL}=3")
-    wait_until(lambda: slots(3), timeout_seconds=30, what="the node's label to count")
+    wait_until(lambda: slots(3), timeout_seconds=60, what="the node's label to count")
     assert phases(installation, backup) == expected  # nobody ended what runs
     installation.access.kubectl("patch", "backup", backup, "-n", NAMESPACE, "--type=merge", "-p", CANCEL)
     done = ["Completed", "Failed"]

@@ -73,7 +73,7 @@ def leave_lock(installation: Installation, namespace: str, host: str, *words: st
     )
     try:
         return wait_until(
-            lambda: "".join(locks(installation, namespace) - before), timeout_seconds=30, what=f"a lock of {host}"
+            lambda: "".join(locks(installation, namespace) - before), timeout_seconds=60, what=f"a lock of {host}"
         )
     finally:
         child.kill()
@@ -119,7 +119,10 @@ def running_transfer(installation: Installation, application: Application, backu
     def seen() -> int:
         found = json.loads(captures(installation, backup))
         moved = bool(found) and "bytesDone" in json.dumps(found)
-        return restic_of(found[0]["metadata"]["uid"]) if moved else 0
+        pid = restic_of(found[0]["metadata"]["uid"]) if moved else 0
+        if pid:
+            os.kill(pid, signal.SIGSTOP)  # it stays in the middle of its work, however long we take to look
+        return pid
 
     pid = wait_until(seen, timeout_seconds=60, what="the transfer to run", watched=installation.processes)
     held = locks(installation, application.namespace)
@@ -130,7 +133,7 @@ def running_transfer(installation: Installation, application: Application, backu
 @pytest.fixture
 def ark_with_exec(
     installation: Installation, direct: Client, capsysbinary: pytest.CaptureFixture[bytes]
-) -> Callable[..., tuple[int, str, str]]:
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Give the test the CLI, whose exec runs in the server's surroundings instead of a container of it."""
     words = installation.access.kubectl
     manifest = {
@@ -158,7 +161,8 @@ def ark_with_exec(
         out, err = capsysbinary.readouterr()
         return code, out.decode(), err.decode()
 
-    return call
+    yield call
+    words("delete", "pod", "ark-server", "ark-ended-job", "-n", NAMESPACE, "--ignore-not-found", "--wait=false")
 
 
 def forbidden(pod: str, port: int) -> NoReturn:
@@ -183,11 +187,14 @@ def test_a_canceled_child_that_does_not_end_is_killed_and_its_lock_goes(
         what="the lock to go",
         watched=installation.processes,
     )
-    removed = [
-        line for line in installation.agents["node1"].log.read_text().splitlines() if "Dead lock removed" in line
-    ]
-    assert any(held.copy().pop() in line and f"pid={pid}" in line for line in removed), (
-        "it was the agent that removed it"
+    (removed,) = held
+    wait_until(
+        lambda: any(
+            "Dead lock removed" in line and removed in line and f"pid={pid}" in line
+            for line in installation.agents["node1"].log.read_text().splitlines()
+        ),
+        timeout_seconds=30,
+        what="the agent to say that it was the one that removed it",
     )
 
 
@@ -229,7 +236,7 @@ def test_only_a_lock_whose_pod_has_ended_is_removed_and_a_foreign_one_by_hand(
     record_holder(installation, namespace, uid, "ark-ended-job")
     wait_until(
         lambda: uid not in json.dumps(installation.get("resticrepository", namespace)),
-        timeout_seconds=30,
+        timeout_seconds=90,
         what="the ended holder to be taken off",
         watched=installation.processes,
     )

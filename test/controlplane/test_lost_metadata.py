@@ -26,9 +26,11 @@ def workload(installation: Installation) -> Iterator[Workload]:
 
 @pytest.fixture
 def no_owners(installation: Installation) -> Iterator[None]:
-    installation.replace_agent(NODE, without="chown")
-    yield
-    installation.replace_agent(NODE)
+    try:
+        installation.replace_agent(NODE, without="chown")
+        yield
+    finally:
+        installation.replace_agent(NODE)
 
 
 @pytest.mark.usefixtures("no_owners")

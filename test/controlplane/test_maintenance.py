@@ -120,9 +120,10 @@ def test_frozen_deletions_are_told_and_nothing_is_deleted(installation: Installa
     only = back_up(installation, namespace)
     queue(installation, namespace, only)
     patch = '{"deletionsFrozen": "audit"}'
-    installation.access.kubectl(
-        "patch", "config.ark.heptio.com", "default", "-n", NAMESPACE, "--type=merge", "-p", patch
-    )
+    with installation.config_seen():
+        installation.access.kubectl(
+            "patch", "config.ark.heptio.com", "default", "-n", NAMESPACE, "--type=merge", "-p", patch
+        )
     try:
         code, output = maintain(installation, namespace, "--forget", "--prune")
     finally:
@@ -136,7 +137,7 @@ def test_frozen_deletions_are_told_and_nothing_is_deleted(installation: Installa
     assert snapshots(installation, namespace) == {only}
     wait_until(
         lambda: status_of(installation, namespace)["pendingForget"] == [only],
-        timeout_seconds=5,
+        timeout_seconds=30,
         what="the queue to be as it was",
     )
 
@@ -182,7 +183,7 @@ def test_damage_is_found_beside_other_work_and_confirmed_before_it_is_an_alarm(
         code, output = maintain(installation, namespace, "--verify")
         assert "to be confirmed by a check" in output
         message = wait_until(
-            lambda: condition(installation, namespace), timeout_seconds=60, what="the check to confirm it"
+            lambda: condition(installation, namespace), timeout_seconds=120, what="the check to confirm it"
         )
     assert "broken packs" in message
     assert "Ready (damaged)" in installation.ark("restic", "repo", "get", namespace).stdout

@@ -26,7 +26,7 @@ from pkg.testing.processes import wait_until
 from pkg.workqueue.key import Key
 
 LONG_SECONDS = 30.0
-LEASE_SECONDS = 4.0
+LEASE_SECONDS, RENEW_SECONDS = 10.0, 8.0  # longer than a machine stalls
 DONE_LABEL = "test.ark.heptio.com/done"
 
 
@@ -55,7 +55,7 @@ def elector(access: ClusterAccess, namespace: str, identity: str) -> LeaderElect
         name="ark",
         identity=identity,
         lease_seconds=LEASE_SECONDS,
-        renew_seconds=3.0,
+        renew_seconds=RENEW_SECONDS,
         retry_seconds=0.2,
     )
     return LeaderElector(new_client(access), settings, REAL_CLOCK)

@@ -36,7 +36,7 @@ if backup and (os.path.exists("always-grows") or os.path.exists("grows-once") an
     held = []
     while True:
         held.append(b"x" * (2 << 20))
-        time.sleep(0.02)
+        time.sleep(0.02 if len(held) < 60 else 0.06)
 os.execv({restic!r}, sys.argv)
 """
 
@@ -57,9 +57,11 @@ def small_agent(installation: Installation, notes: Path) -> Iterator[Installatio
         with memory_group(LIMIT_BYTES) as group:
             into_the_group = ("sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group.directory / "cgroup.procs"))
             path = f"PATH={notes}:{binary('restic').parent}:{os.environ['PATH']}"
-            installation.replace_agent("node1", within=(*into_the_group, "env", path))
-            yield installation
-            installation.replace_agent("node1")
+            try:
+                installation.replace_agent("node1", within=(*into_the_group, "env", path))
+                yield installation
+            finally:
+                installation.replace_agent("node1")
     except NoMemoryGroup as reason:
         pytest.skip(f"not run: {reason}")
 

@@ -49,7 +49,7 @@ def status_of(installation: Installation, namespace: str) -> dict[str, object]:
 
 def await_phase(installation: Installation, namespace: str, phase: str) -> dict[str, object]:
     what = f"the repository to be {phase}"
-    wait_until(lambda: status_of(installation, namespace)["phase"] == phase, timeout_seconds=30, what=what)
+    wait_until(lambda: status_of(installation, namespace)["phase"] == phase, timeout_seconds=90, what=what)
     return status_of(installation, namespace)
 
 

@@ -201,11 +201,11 @@ def settled(application: Application) -> None:
 
 def wait_for(condition: Callable[[], bool]) -> None:
     stop = StopToken()
-    for _ in range(200):
+    for _ in range(600):
         if condition():
             return
         stop.wait(0.1)
-    raise AssertionError("nothing happened in 20 s")
+    raise AssertionError("nothing happened in 60 s")
 
 
 KINDS = (

@@ -141,7 +141,7 @@ def test_a_pod_whose_data_will_not_come_is_told_though_no_agent_runs(
         name, copy = restore_copy(installation, plain)
         wait_until(
             lambda: waits(read(installation, "pod", "web", copy.namespace)),
-            timeout_seconds=30,
+            timeout_seconds=60,
             what="the restored pod to wait for its data",
         )
         installation.access.kubectl(
@@ -150,7 +150,7 @@ def test_a_pod_whose_data_will_not_come_is_told_though_no_agent_runs(
         assert text_at(wait_for_end(installation, name), "status", "reason") == "Canceled"
         wait_until(
             lambda: has_failed(read(installation, "pod", "web", copy.namespace)),
-            timeout_seconds=30,
+            timeout_seconds=60,
             what="restic-wait to end",
         )
     finally:

@@ -29,10 +29,10 @@ def test_a_schedule_makes_real_backups(installation: Installation) -> None:
     name = f"often-{secrets.token_hex(3)}"
     flags = ("--include-namespaces", "kube-public", "--include-resources", "configmaps", "--ttl", "1h")
     installation.ark("schedule", "create", name, "--schedule", "@every 8s", *flags)
-    wait_until(lambda: len(completed(installation, name)) >= 2, timeout_seconds=60, what="two runs")
+    wait_until(lambda: len(completed(installation, name)) >= 2, timeout_seconds=120, what="two runs")
     installation.ark("schedule", "pause", name)
     wait_until(
-        lambda: status(installation, name).get("reason") == "Paused", timeout_seconds=20, what="the pause to be seen"
+        lambda: status(installation, name).get("reason") == "Paused", timeout_seconds=60, what="the pause to be seen"
     )
     made = completed(installation, name)
     created = datetime.datetime.fromisoformat(str(metadata_of(installation, name)["creationTimestamp"]))
@@ -41,7 +41,7 @@ def test_a_schedule_makes_real_backups(installation: Installation) -> None:
     assert {(moment - created).total_seconds() % 8 for moment in moments} == {0.0}
     described = installation.ark("schedule", "describe", name)
     assert made[-1] in described.stdout or sorted(names(installation, name))[-1] in described.stdout
-    wait_until(lambda: not unfinished(installation, name), timeout_seconds=30, what="the last backup to end")
+    wait_until(lambda: not unfinished(installation, name), timeout_seconds=90, what="the last backup to end")
     assert status(installation, name)["lastBackupName"] == sorted(names(installation, name))[-1]
     installation.ark("schedule", "delete", name)
     assert len(names(installation, name)) >= len(made), "its backups stay"
@@ -57,7 +57,7 @@ def test_a_line_that_does_not_parse_is_told_in_the_object(installation: Installa
     }
     installation.access.apply(schedule)
     wait_until(
-        lambda: status(installation, name).get("phase") == "FailedValidation", timeout_seconds=20, what="the refusal"
+        lambda: status(installation, name).get("phase") == "FailedValidation", timeout_seconds=60, what="the refusal"
     )
     assert "minute 61 is not between 0 and 59" in str(status(installation, name)["validationErrors"])
     installation.ark("schedule", "delete", name)

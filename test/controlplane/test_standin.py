@@ -66,7 +66,7 @@ class Pods:
     def wait(self, name: str, field: str, value: str, kind: str = "pod") -> None:
         wait_until(
             lambda: self.get(kind, name, field) == value,
-            timeout_seconds=20,
+            timeout_seconds=60,
             what=f"{field} of {kind} {name} to be {value!r}",
             watched=[self._node.process],
         )
@@ -87,7 +87,7 @@ class Pods:
 @pytest.fixture
 def pods(control_plane: ClusterAccess, namespace: str, node: StandInNode) -> Pods:
     account = ("get", "serviceaccount", "default", "--namespace", namespace, "--ignore-not-found", "-o=name")
-    wait_until(lambda: control_plane.kubectl(*account), timeout_seconds=10, what="the default service account")
+    wait_until(lambda: control_plane.kubectl(*account), timeout_seconds=60, what="the default service account")
     return Pods(control_plane, namespace, node)
 
 
@@ -164,7 +164,7 @@ def execute(control_plane: ControlPlane, path: str, *command: str) -> dict[int, 
             "certfile": str(credentials.certificate_file),
             "keyfile": str(credentials.key_file),
         },
-        timeout=10,
+        timeout=60,
     )
     channels: dict[int, bytes] = {}
     while (message := connection.recv()) and isinstance(message, bytes):
@@ -200,7 +200,7 @@ def test_a_restored_pod_waits_for_its_marker(pods: Pods) -> None:
     pods.wait("restored", ".status.phase", "Pending")
     wait_until(
         lambda: pods.get("pod", "restored", ".status.initContainerStatuses[0].state.running"),
-        timeout_seconds=10,
+        timeout_seconds=60,
         what="the init container to run",
     )
     markers = pods.volumes("restored") / "kubernetes.io~empty-dir" / "ark-restore"
@@ -212,7 +212,7 @@ def test_a_restored_pod_waits_for_its_marker(pods: Pods) -> None:
 def test_a_restore_that_failed_keeps_the_pod_from_running(pods: Pods) -> None:
     pods.make("broken", initContainers=[RESTIC_WAIT], volumes=RESTORED_VOLUMES)
     waiting = ".status.initContainerStatuses[0].state"
-    wait_until(lambda: pods.get("pod", "broken", f"{waiting}.running"), timeout_seconds=20, what="the init container")
+    wait_until(lambda: pods.get("pod", "broken", f"{waiting}.running"), timeout_seconds=60, what="the init container")
     markers = pods.volumes("broken") / "kubernetes.io~empty-dir" / "ark-restore"
     (markers / "restore-uid.data.failed").write_text("wrong password")
     pods.wait("broken", f"{waiting}.waiting.reason", "CrashLoopBackOff")
@@ -242,7 +242,7 @@ def test_a_killed_node_goes_on_where_it_was(pods: Pods, node: StandInNode) -> No
     node.process.kill()
     node.start()
     mounted = pods.volumes("survivor") / "kubernetes.io~csi" / pv / "mount" / "file"
-    wait_until(lambda: reads(node, mounted) == "precious", timeout_seconds=10, what="the volume to be mounted again")
+    wait_until(lambda: reads(node, mounted) == "precious", timeout_seconds=60, what="the volume to be mounted again")
     pods.delete("survivor")
     pods.wait_gone("survivor")
 

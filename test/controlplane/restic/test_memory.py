@@ -75,8 +75,8 @@ for thread in threads:
     thread.join()
 print(json.dumps({"ended": ended, "oom_kills": own.read().oom_kills, "working_set": max(working_sets)}))
 """
-# What stands for restic: one that grows by 100 MiB a second, one that needs little, one that reads a file all the time,
-# one that looks for very many.
+# What stands for restic: one that grows, slowly at last so that a watch which is held up is still in time, one that
+# needs little, one that reads a file all the time, one that looks for very many.
 RESTIC = """#!{python}
 import json, os, sys, time
 held = [b"x" * (30 << 20)]
@@ -86,7 +86,7 @@ if what == "small":
     time.sleep(1000)
 while what == "grows":
     held.append(b"x" * (2 << 20))
-    time.sleep(0.02)
+    time.sleep(0.02 if len(held) < 60 else 0.15)
 for number in range(500_000 if what == "looks" else 0):
     os.path.exists({file!r} + f"-{{number:0200}}")
 until = time.monotonic() + (3 if what == "reads" else 0)

