@@ -1,13 +1,16 @@
 """restic on every cloud, led there by the same Config, Secret, proxy and certificates as the backups."""
 
+import datetime
 import secrets
 from pathlib import Path
 
 import pytest
 
 from pkg.kube.stop import StopToken
+from pkg.objectstore.cloud import open_restic_store
 from pkg.restic.environment import ResticEnvironment, restic_environment
 from pkg.restic.errors import RepositoryMissingError
+from pkg.restic.fastkey import ensure_fast_key
 from pkg.restic.maintenance import PruneLimits, check_repository, forget_snapshots, list_snapshots, prune_repository
 from pkg.restic.password import Password, generate_password
 from pkg.restic.repository import init_repository, open_repository
@@ -21,9 +24,13 @@ from pkg.testing.directories import contents
 STOP = StopToken()
 
 
-def environment(backend: Backend, cache: Path, **config: str) -> ResticEnvironment:
-    """A repository in a bucket of its own."""
-    location = backend.location(backend.make_bucket(f"test-{secrets.token_hex(4)}"), **config)
+def new_bucket(backend: Backend) -> str:
+    return backend.make_bucket(f"test-{secrets.token_hex(4)}")
+
+
+def environment(backend: Backend, bucket: str, cache: Path, **config: str) -> ResticEnvironment:
+    """A repository in a bucket."""
+    location = backend.location(bucket, **config)
     return restic_environment(
         repository=location.restic_identifier("shop"),
         password=Password(generate_password()),
@@ -38,6 +45,13 @@ def runner(backend: Backend, **more: str) -> Runner:
     return Runner(binary=str(binary("restic")), base={"PATH": "/usr/bin:/bin", **backend.environ, **more})
 
 
+def fast_key(backend: Backend, bucket: str, place: ResticEnvironment, restic: Runner) -> str:
+    """A cheap key, which Ark's own client puts where restic has its own."""
+    store = open_restic_store(backend.location(bucket), backend.credentials())
+    now = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    return ensure_fast_key(store, "shop", place, runner=restic, now=now, stop=STOP)
+
+
 @pytest.mark.parametrize("name", ["local", "minio", "strict-s3", "amazon", "azure", "gcs"])
 def test_a_volume_goes_there_comes_back_and_is_forgotten(
     name: str, backends: Backends, volume: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -45,9 +59,11 @@ def test_a_volume_goes_there_comes_back_and_is_forgotten(
     backend = backends[name]
     for variable, value in backend.environ.items():
         monkeypatch.setenv(variable, value)  # Amazon is asked for the bucket's region
-    restic, place = runner(backend), environment(backend, tmp_path / "cache")
+    bucket = new_bucket(backend)
+    restic, place = runner(backend), environment(backend, bucket, tmp_path / "cache")
     seen = backends.seen(backend)
     made = init_repository(restic, place, STOP)
+    place = place.with_key_hint(fast_key(backend, bucket, place, restic))
     assert open_repository(restic, place, STOP) == made
     first = backup_volume(restic, BackupRequest(directory=str(volume), tags={"pvb-uid": "1"}), place, STOP)
     found = find_snapshot_by_tag(restic, place, {"pvb-uid": "1"}, STOP)
@@ -66,12 +82,15 @@ def test_the_pod_s_identity_reaches_restic(name: str, backends: Backends, tmp_pa
     backend = backends[name]
     # Only who may look finds out that there is no repository.
     with pytest.raises(RepositoryMissingError):
-        open_repository(runner(backend), environment(backend, tmp_path / "cache"), STOP)
+        open_repository(runner(backend), environment(backend, new_bucket(backend), tmp_path / "cache"), STOP)
 
 
 def test_restic_s_options_are_those_of_the_config(backends: Backends, volume: Path, tmp_path: Path) -> None:
     backend, front = backends["strict-s3"], backends.fronts["strict-s3"]
-    restic, place = runner(backend), environment(backend, tmp_path / "cache", resticStorageClass="REDUCED_REDUNDANCY")
+    restic, place = (
+        runner(backend),
+        environment(backend, new_bucket(backend), tmp_path / "cache", resticStorageClass="REDUCED_REDUNDANCY"),
+    )
     asked_before = len(front.asked)
     init_repository(restic, place, STOP)
     backup_volume(restic, BackupRequest(directory=str(volume), tags={}), place, STOP)
@@ -92,7 +111,7 @@ def test_restic_asks_for_what_no_proxy_names_directly(backends: Backends, tmp_pa
     )
     knowing.chmod(0o755)
     restic = Runner(binary=str(knowing), base={"PATH": "/usr/bin:/bin", **backend.environ, "NO_PROXY": S3_HOST})
-    place = environment(backend, tmp_path / "cache", s3Url=f"https://{S3_HOST}:{front.port}")
+    place = environment(backend, new_bucket(backend), tmp_path / "cache", s3Url=f"https://{S3_HOST}:{front.port}")
     through, asked_before = backends.proxy.seen[S3_HOST], len(front.asked)
     with pytest.raises(RepositoryMissingError):
         open_repository(restic, place, STOP)
