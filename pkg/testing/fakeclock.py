@@ -8,7 +8,7 @@ import threading
 from pkg.kube.stop import StopToken
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-REAL_SECONDS = 10.0
+REAL_SECONDS = 30.0
 
 
 class FakeClock:

@@ -11,7 +11,7 @@ from typing import Self, TypeAlias
 
 from pkg.testing.processes import HarnessError
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 class Exchange:

@@ -110,11 +110,11 @@ def test_the_program_takes_its_time_and_its_file_from_the_environment(tmp_path: 
     told.write_text('{"restore": "uid-1", "volumes": {"data": "NoAgent"}}')
     environ = {**os.environ, "ARK_MARKER_DIR": str(tmp_path), "ARK_GIVEN_UP_FILE": str(told)}
     program = [sys.executable, "-m", "pkg.cli.restore_helper", "uid-1", "data"]
-    ended = subprocess.run(program, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(program, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (1, "volume data was not restored: NoAgent\n")
     told.unlink()
     environ["ARK_RESTORE_TIMEOUT_SECONDS"] = "0.1"
-    ended = subprocess.run(program, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(program, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (1, "gave up waiting for the volumes data of restore uid-1\n")
 
 
@@ -138,7 +138,7 @@ def test_the_process_ends_on_sigterm(tmp_path: pathlib.Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("waiting for the volumes data")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
+        assert process.wait(60) == 143
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_process_ends_on_sigterm(tmp_path: pathlib.Path) -> None:
 )
 def test_wrong_arguments_are_a_usage_error(tmp_path: pathlib.Path, arguments: list[str]) -> None:
     with start(tmp_path, *arguments) as process:
-        assert process.wait(10) == 64
+        assert process.wait(60) == 64
 
 
 def test_it_imports_nothing_but_the_standard_library(tmp_path: pathlib.Path) -> None:

@@ -240,6 +240,14 @@ def test_snapshots_of_a_repository_that_was_given_up_keep_no_backup(world: Delet
     assert world.pending() == set(), "they are in no repository any more"
 
 
+def test_snapshots_of_a_repository_that_was_given_up_and_came_back_are_queued(world: DeletionWorld) -> None:
+    status: JsonObject = {"repositoryID": "r1", "replaced": [{"id": "r2"}, {"id": "r1"}]}
+    world.patch(RESTIC_REPOSITORIES, "shop", {"status": status}, subresource="status")
+    world.ask("gone")
+    world.process()
+    assert world.pending() == {snapshot_id("gone")}
+
+
 def test_ids_that_wait_already_stay_queued(world: DeletionWorld) -> None:
     world.patch(RESTIC_REPOSITORIES, "shop", {"status": {"pendingForget": ["a" * 64]}}, subresource="status")
     world.ask("gone")

@@ -16,7 +16,7 @@ from pkg.kube.stop import StopToken
 from pkg.objectstore.errors import StoreUnreachableError
 from pkg.testing.fakeclock import FakeClock
 
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 
 
 class World:

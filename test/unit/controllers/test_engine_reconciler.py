@@ -30,7 +30,7 @@ from pkg.testing.fakes import FakeLister
 from pkg.workqueue.key import Key
 
 NAMESPACE = "heptio-ark"
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 KEY = Key(NAMESPACE, "nightly")
 
 

@@ -47,6 +47,9 @@ def waiting_after(seconds_ago: float) -> RunStatus:
         pytest.param(PodSighting(pod=pod("Running", ended(50))), ago(50), id="it ended and may be started again"),
         pytest.param(PodSighting(pod=pod("Running", RunStatus())), None, id="it was never started"),
         pytest.param(PodSighting(pod=pod("Pending")), None, id="nothing is known of containers"),
+        pytest.param(
+            PodSighting(pod=pod("Running", running(-600))), None, id="it began in the future, so a clock was set back"
+        ),
         pytest.param(PodSighting(pod=pod("Succeeded", ended(9))), FOR_GOOD, id="a Job's pod has ended"),
         pytest.param(PodSighting(pod=pod("Failed", ended(9))), FOR_GOOD, id="a Job's pod has failed"),
         pytest.param(

@@ -78,15 +78,15 @@ def test_it_is_quiet_only_when_no_capture_is_just_being_created(gate: Maintenanc
     def create() -> None:
         with gate.entering("shop"):
             inside.set()
-            leave.wait(5)
+            leave.wait(60)
 
     thread = threading.Thread(target=create)
     thread.start()
-    inside.wait(5)
+    assert inside.wait(30)
     gate.close("shop")
     assert not gate.wait_quiet("shop", StopToken(), 3)
     leave.set()
-    thread.join(5)
+    thread.join(30)
     assert gate.wait_quiet("shop", StopToken(), 3)
 
 

@@ -28,7 +28,7 @@ from pkg.workqueue.metrics import QueueMetrics
 
 NAMESPACE = "heptio-ark"
 LOCATION = StorageLocation(provider="local", bucket="b", restic_location="b/restic", config={"path": "/srv"})
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 READY: JsonObject = {"phase": "Ready", "repositoryID": "id-1", "reason": "", "message": ""}
 
 

@@ -276,6 +276,33 @@ def test_a_ready_one_that_is_given_up_is_looked_at_once(world: FakeRepositoryWor
     assert (world.stored.status.repository_id, world.stored.status.replaced) == ("old", None)
 
 
+def test_a_wish_that_found_the_pinned_one_there_does_not_wait_for_the_day_it_is_gone(
+    world: FakeRepositoryWorld,
+) -> None:
+    world.exists("old")
+    world.add(status={**PINNED, "phase": "Ready", "checkedAt": world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")})
+    annotate(world, "old")
+    world.look()
+    assert world.stored.metadata.annotation(REPLACE_ANNOTATION) == ""
+    del world.restic.repositories[world.place]
+    world.clock.advance(READY_INTERVAL_SECONDS)
+    world.look()
+    assert (world.stored.status.phase, world.stored.status.reason) == ("NotReady", "RepositoryMissing")
+    assert "init" not in world.verbs
+
+
+def test_a_doubt_by_a_clock_that_is_ahead_asks_once_when_its_time_has_come(world: FakeRepositoryWorld) -> None:
+    world.exists("old")
+    world.add(status={**PINNED, "phase": "Ready", "checkedAt": world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")})
+    world.clock.advance(60)
+    world.doubted = world.clock.now() + datetime.timedelta(seconds=300)
+    assert world.reconcile() == again_in(300)
+    world.clock.advance(300)
+    world.look()
+    world.reconcile()
+    assert world.verbs == ["cat config"]
+
+
 def test_one_that_was_just_found_gone_is_looked_at_at_once_when_it_is_given_up(world: FakeRepositoryWorld) -> None:
     world.add(status={**PINNED, "checkedAt": world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")})
     assert world.reconcile() == again_in(NOT_READY_RETRY_SECONDS)

@@ -60,6 +60,19 @@ def test_in_how_many_days_everything_is_read(total_bytes: int, limits: Verificat
     assert limits.days(total_bytes) == pytest.approx(days)
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        pytest.param(VerificationLimits(bytes_a_day=1), id="a byte a day"),
+        pytest.param(VerificationLimits(percent_a_day=1e-12), id="next to nothing in percent"),
+    ],
+)
+def test_limits_that_come_to_never_stop_nothing(limits: VerificationLimits) -> None:
+    large = repository(size_bytes=1 << 44)
+    read = repository("till", size_bytes=1 << 44, read_at=NOON - DAY, read_bytes=1 << 44)
+    assert choose(large, [read], limits, NOON).part is None
+
+
 def test_the_rate_is_told_in_whole_days() -> None:
     assert rate_text(99.5) == "all data read in 100 days at this rate"
     assert rate_text(1.0) == "all data read in 1 day at this rate"

@@ -17,7 +17,7 @@ from pkg.informers.store import Store
 from pkg.kube.stop import StopToken
 from pkg.testing.fakeclock import FakeClock
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 def made(name: str, version: str = "1") -> Object:

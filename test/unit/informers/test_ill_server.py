@@ -21,7 +21,7 @@ from pkg.testing.rawserver import Exchange, RawServer
 from pkg.testing.rawtransport import transport_to
 
 INFORMERS = 12
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 WHOLE_LIST = json.dumps(
     {
         "type": "BOOKMARK",

@@ -18,7 +18,7 @@ from pkg.kube.stop import StopToken
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 class Names:

@@ -13,7 +13,7 @@ from pkg.informers.listener import HIGH_WATER, Added, Deleted, InitialEnd, Liste
 from pkg.kube.stop import StopToken
 from pkg.testing.fakeclock import FakeClock
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 def made(name: str) -> Object:

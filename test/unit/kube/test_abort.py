@@ -16,8 +16,8 @@ from pkg.kube.transport import KubeTransport
 from pkg.testing.rawserver import Exchange, RawServer
 from pkg.testing.rawtransport import transport_to
 
-NOTICED_SECONDS = 2.0
-PATIENCE_SECONDS = 8.0
+NOTICED_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 
 
 def half_an_answer(exchange: Exchange) -> None:

@@ -16,7 +16,7 @@ from pkg.testing.rawtransport import transport_to
 from pkg.testing.rawwebsocket import ServerSocket, accepting
 
 DATA, ERROR = 0, 1
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def test_silence_ends_with_the_requests_time(transport_to: Connect) -> None:
     began = time.monotonic()
     with RawServer(lambda exchange: exchange.hang()) as server, pytest.raises(TransportError):
         transport_to(server).request("GET", "/api", timeout_seconds=0.2)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_nothing_listening_is_a_transport_error_that_names_the_server() -> None:

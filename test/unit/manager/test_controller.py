@@ -26,7 +26,7 @@ from pkg.workqueue.key import Key
 from pkg.workqueue.metrics import QueueMetrics
 
 KEY, OTHER = Key("ns", "a"), Key("ns", "b")
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 
 
 class ConfigMap(Object, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from pkg.manager.events import BURST, QUEUE_LIMIT, EventRecorder
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
 
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 POD = Pod(metadata=ObjectMeta(name="web", namespace="app", uid="u1"))
 
 

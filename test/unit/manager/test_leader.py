@@ -14,7 +14,7 @@ from pkg.manager.leader import LeaderElector, Lease, LeaseSettings
 from pkg.testing.fakeapi import FakeApi
 from pkg.testing.fakeclock import FakeClock
 
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 
 
 def wait_until(reached: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from pkg.testing.fakeclock import FakeClock
 from pkg.workqueue.key import Key
 
 KEY, OTHER = Key("ns", "a"), Key("ns", "b")
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 
 
 class World:

@@ -18,11 +18,11 @@ from pkg.manager.shutdown import install_signals
 stop = StopToken()
 install_signals(stop)
 print("ready", flush=True)
-stop.wait(30)
+stop.wait(100)
 print(stop.reason, flush=True)
 if sys.argv[1] == "hang":
     with stop._lock:
-        threading.Event().wait(30)
+        threading.Event().wait(100)
 """
 
 
@@ -39,7 +39,7 @@ def start(mode: str) -> subprocess.Popen[str]:
 def test_the_first_signal_asks_for_an_orderly_stop(number: signal.Signals) -> None:
     process = start("end")
     process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert (out, process.returncode) == (f"signal {number.name}\n", 0)
 
 
@@ -49,5 +49,5 @@ def test_the_second_signal_ends_the_process_at_once_even_while_a_lock_is_held() 
     assert process.stdout is not None
     assert process.stdout.readline() == "signal SIGTERM\n"
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 1

@@ -14,7 +14,7 @@ from pkg.workqueue.delaying import Timer
 from pkg.workqueue.key import Key
 
 KEY = Key("ns", "a")
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 
 
 class World:

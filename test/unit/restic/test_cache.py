@@ -12,7 +12,7 @@ import pytest
 from pkg.kube.stop import StopToken
 from pkg.restic.cache import Cache, CachedRepository, too_much
 
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 KIB = 1024
 LIMIT = 100 * KIB
 

@@ -15,7 +15,7 @@ def test_results_are_taken_in_the_order_of_the_calls_by_the_thread_that_made_the
 
     def call(number: int) -> int:
         if number == 0:
-            assert first_may_end.wait(10)
+            assert first_may_end.wait(30)
         return number
 
     def take(number: int) -> None:
@@ -41,7 +41,7 @@ def test_as_many_calls_run_at_once_as_there_is_width_and_no_more() -> None:
         with lock:
             running += 1
             most = max(most, running)
-        together.wait(10)
+        together.wait(30)
         with lock:
             running -= 1
 
@@ -60,16 +60,18 @@ def test_what_a_call_raises_is_raised_and_the_calls_that_have_not_begun_never_do
 
     def wait(number: int) -> None:
         begun.append(number)
-        if not others_may_end.wait(10):
+        if not others_may_end.wait(30):
             raise AssertionError("never told to end")
 
     def failing() -> None:
-        threading.Timer(0.05, others_may_end.set).start()
         with SideBySide[None]() as side_by_side:
             side_by_side.start(fail, lambda _: None)
             for number in range(BACKLOG - 1):
                 side_by_side.start(functools.partial(wait, number), lambda _: None)
-            side_by_side.finish()
+            try:
+                side_by_side.finish()
+            finally:
+                threading.Timer(0.5, others_may_end.set).start()  # when nothing more is begun, which is soon
 
     with pytest.raises(ValueError, match="refused"):
         failing()

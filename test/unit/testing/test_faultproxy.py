@@ -21,7 +21,7 @@ from pkg.testing.rawserver import Exchange, RawServer
 LIST, WATCH = "/api/v1/pods?limit=500", "/api/v1/pods?watch=true&resourceVersion=7"
 BODY = json.dumps({"kind": "PodList", "metadata": {"resourceVersion": "7"}, "items": []}).encode()
 LINES = [b'{"type":"ADDED","object":{"n":1}}\n', b'{"type":"ADDED","object":{"n":2}}\n']
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 def api(exchange: Exchange) -> None:

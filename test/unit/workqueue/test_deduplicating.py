@@ -12,7 +12,7 @@ from pkg.testing.fakeclock import FakeClock
 from pkg.workqueue.deduplicating import Queue
 from pkg.workqueue.metrics import QueueMetrics
 
-LONG_SECONDS = 10.0
+LONG_SECONDS = 30.0
 
 
 def make(clock: FakeClock | None = None, registry: CollectorRegistry | None = None) -> Queue[str]:
