@@ -136,5 +136,11 @@ class ForgetQueue:
 
 
 def _is_given_up(repository: ResticRepository, snapshots: Snapshots) -> bool:
-    """Whether they were in a repository that somebody gave up: they went with it, and there is nothing to forget."""
-    return snapshots.repository_id in {one.id for one in repository.status.replaced or ()}
+    """Whether they were in a repository that somebody gave up: they went with it, and there is nothing to forget.
+
+    One that was given up and came back is pinned again, and holds them still.
+    """
+    status = repository.status
+    return snapshots.repository_id != status.repository_id and snapshots.repository_id in {
+        one.id for one in status.replaced or ()
+    }

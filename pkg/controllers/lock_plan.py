@@ -62,7 +62,10 @@ def dead_before(sighting: PodSighting, now: datetime.datetime) -> datetime.datet
         return FOR_GOOD
     moments = [_began_after(one) for one in sighting.pod.status.container_statuses or ()]
     known = [moment for moment in moments if moment is not None]
-    return min(known) if known and len(known) == len(moments) else None
+    earliest = min(known, default=FOR_GOOD)
+    return (
+        earliest if len(known) == len(moments) and earliest <= now else None
+    )  # a clock that was set back tells nothing
 
 
 def has_ended(pod: HolderPod) -> bool:

@@ -41,15 +41,19 @@ def needs_a_look(
     status = repository.status
     since = now - status.checked_at.timestamp() if status.checked_at is not None else None
     if status.phase == RepositoryPhase.READY and status.repository_id:
-        doubted = doubted_at is not None and (status.checked_at is None or doubted_at > status.checked_at)
-        return wants_key or doubted or since is None or since >= READY_INTERVAL_SECONDS
+        doubted = doubted_at is not None and (status.checked_at is None or status.checked_at < doubted_at)
+        has_come = doubted_at is not None and doubted_at.timestamp() <= now  # else each look would ask for another
+        return wants_key or (doubted and has_come) or since is None or since >= READY_INTERVAL_SECONDS
     return since is None or since >= LOOK_INTERVAL_SECONDS
 
 
-def seconds_to_next(repository: ResticRepository, now: float) -> float:
-    """Until a Ready repository is looked at again."""
+def seconds_to_next(repository: ResticRepository, now: float, *, doubted_at: datetime.datetime | None = None) -> float:
+    """Until a Ready repository is looked at again; for a doubt that a clock ahead of ours told, until its time."""
     checked = repository.status.checked_at
-    return max(1.0, checked.timestamp() + READY_INTERVAL_SECONDS - now) if checked is not None else 1.0
+    if checked is None:
+        return 1.0
+    early = [doubted_at.timestamp() - now] if doubted_at is not None and doubted_at.timestamp() > now else []
+    return max(1.0, min(checked.timestamp() + READY_INTERVAL_SECONDS - now, *early, READY_INTERVAL_SECONDS))
 
 
 def ends_ready(repository: ResticRepository, reason: str) -> bool:

@@ -116,7 +116,7 @@ class ResticRepositoryReconciler:
         heard = self._heard.get(repository.metadata.uid) == repository.metadata.annotation(REPLACE_ANNOTATION)
         wished = is_given_up(repository) and not heard
         if not wished and not needs_a_look(repository, now, wants_key=wants_key, doubted_at=doubted):
-            return again_in(seconds_to_next(repository, now) if ready else NOT_READY_RETRY_SECONDS)
+            return again_in(seconds_to_next(repository, now, doubted_at=doubted) if ready else NOT_READY_RETRY_SECONDS)
         if ready and not self._slots.try_take(str(key), ""):
             return again_in(SLOT_RETRY_SECONDS)
         self._heard[repository.metadata.uid] = repository.metadata.annotation(REPLACE_ANNOTATION)
@@ -143,6 +143,7 @@ class ResticRepositoryReconciler:
             "checkedAt": timestamp(self._clock.now()),
         }
         if finding.repository_id:
+            repository = self._without_idle_wish(repository, finding)
             change |= self._pinned(repository, finding)
         patch_status(self._client, RESTIC_REPOSITORIES, repository, change)
         self._forget(key)
@@ -160,6 +161,17 @@ class ResticRepositoryReconciler:
         self._forget(key)
         log.warning("Repository not looked at", key=str(key), reason=finding.reason, message=finding.message)
         return again_in(READY_INTERVAL_SECONDS)
+
+    def _without_idle_wish(self, repository: ResticRepository, finding: RepositoryFinding) -> ResticRepository:
+        """Takes a wish to replace back that found the pinned one there: it must not wait for the day it is not."""
+        if finding.repository_id != repository.status.repository_id or not is_given_up(repository):
+            return repository
+        meta = repository.metadata
+        change: JsonObject = {"resourceVersion": meta.resource_version, "annotations": {REPLACE_ANNOTATION: None}}
+        log.warning("Repository is there and not given up", key=meta.key, repository_id=finding.repository_id)
+        return self._client.patch(
+            RESTIC_REPOSITORIES, meta.namespace, meta.name, {"metadata": change}, ResticRepository
+        )
 
     def _pinned(self, repository: ResticRepository, finding: RepositoryFinding) -> JsonObject:
         change = replaced(repository, finding.repository_id, self._clock.now())

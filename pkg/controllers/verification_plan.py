@@ -18,6 +18,7 @@ from pkg.controllers.maintenance_times import DAY, last_turn
 MOST_PARTS = 256
 SMALL_PART_BYTES = 1 << 30  # less is not worth a run, which reads the structure too: it comes with the next
 LONGEST_INTERVAL_DAYS = 7
+NEVER = datetime.timedelta(days=36_500)  # what a limit of some bytes comes to; no date is further away
 NOTHING_YET = Verification()
 
 
@@ -133,7 +134,7 @@ def next_part(seen: Verification, days: float) -> Part:
 
 def interval_of(days: float, parts: int) -> datetime.timedelta:
     """How far two parts are apart: a day at least."""
-    return max(DAY, datetime.timedelta(days=days / parts))
+    return max(DAY, datetime.timedelta(days=min(NEVER / DAY, days / parts)))
 
 
 def fits(part_bytes: int, others: Iterable[Verification], limits: VerificationLimits, now: datetime.datetime) -> bool:
@@ -144,7 +145,7 @@ def fits(part_bytes: int, others: Iterable[Verification], limits: VerificationLi
     spent, large = 0, False
     for one in others:
         share = one.read_bytes / limits.bytes_a_day
-        if one.read_at is not None and now - one.read_at < DAY * max(1.0, share):
+        if one.read_at is not None and (now - one.read_at) / DAY < max(1.0, share):
             spent += one.read_bytes
             large = large or share > 1
     if part_bytes > limits.bytes_a_day:
