@@ -27,7 +27,7 @@ def application(shipped: Cluster) -> Iterator[str]:
     namespace = f"app-{secrets.token_hex(3)}"
     shipped.kubectl("create", "namespace", namespace)
     annotations = {"backup.ark.heptio.com/backup-volumes": "scratch"}
-    shipped.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
+    shipped.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=50s")
     shipped.apply(
         {
             "apiVersion": "v1",
@@ -47,7 +47,7 @@ def application(shipped: Cluster) -> Iterator[str]:
             },
         }
     )
-    shipped.kubectl("wait", "--for=condition=Ready", "pod/web", "-n", namespace, "--timeout=60s")
+    shipped.kubectl("wait", "--for=condition=Ready", "pod/web", "-n", namespace, "--timeout=120s", timeout_seconds=130)
     yield namespace
     shipped.kubectl("delete", "namespace", namespace, "--wait=false")
 

@@ -21,10 +21,10 @@ from pkg.testing.command_line import ark
 from pkg.testing.images import APPLICATION_IMAGE
 from pkg.testing.processes import wait_until
 
-LET_GO_SECONDS = 30
-UNMOUNTED_SECONDS = 60  # the kubelet tries again after 0.5, 1, 2, 4 … s
+LET_GO_SECONDS = 30 + 15  # restic has 20 s to end; and what the machine of the test may add
+UNMOUNTED_SECONDS = 120  # the kubelet tries again after 0.5, 1, 2, 4 … s
 ENDED_SECONDS = 120
-FILL = ("sh", "-c", "head -c 60000000 /dev/urandom > /data/blob")
+FILL = ("sh", "-c", "head -c 200000000 /dev/urandom > /data/blob")
 SERVER = ("minio", "server", ":9000", "/storage")
 
 

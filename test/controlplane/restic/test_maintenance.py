@@ -83,7 +83,7 @@ def test_who_holds_a_lock_is_told(restic: Runner, real: ResticEnvironment, volum
     thread.start()
     try:
         held = wait_until(
-            lambda: list_locks(restic, real, StopToken()), timeout_seconds=20, what="the backup to hold its lock"
+            lambda: list_locks(restic, real, StopToken()), timeout_seconds=60, what="the backup to hold its lock"
         )
         assert held[0].content is not None
         assert (held[0].content.exclusive, held[0].content.hostname) == (False, os.uname().nodename)

@@ -21,7 +21,7 @@ from pkg.testing.memorygroup import NoMemoryGroup, memory_group
 
 MIB = 1 << 20
 LIMIT_BYTES = 256 * MIB
-RUN_SECONDS = 60
+RUN_SECONDS = 150
 
 # In a group of its own: children in the place of restic, the watch, and what became of each as JSON.
 AGENT = """
@@ -89,7 +89,7 @@ while what == "grows":
     time.sleep(0.02 if len(held) < 60 else 0.15)
 for number in range(500_000 if what == "looks" else 0):
     os.path.exists({file!r} + f"-{{number:0200}}")
-until = time.monotonic() + (3 if what == "reads" else 0)
+until = time.monotonic() + (6 if what == "reads" else 0)
 while time.monotonic() < until:
     with open({file!r}, "rb") as file:
         while file.read(1 << 20):

@@ -35,6 +35,7 @@ from pkg.testing.minio import Minio
 from pkg.testing.processes import wait_until
 
 MIB = 1 << 20
+ENDLESS_BYTES = 1 << 37  # holes that restic reads for minutes
 BACKS_UP_UNTIL_KILLED = """
 import os, sys, threading
 from pkg.kube.stop import StopToken
@@ -61,7 +62,7 @@ threading.Thread(
 def test_a_locked_repository_is_told_from_all_else(restic: Runner, real: ResticEnvironment, volume: Path) -> None:
     big = volume / "big"
     with big.open("wb") as file:
-        file.truncate(1024 * MIB)
+        file.truncate(ENDLESS_BYTES)
     stop, thread_error = StopToken(), list[ResticError]()
 
     def keep_busy() -> None:
@@ -73,7 +74,7 @@ def test_a_locked_repository_is_told_from_all_else(restic: Runner, real: ResticE
     thread = threading.Thread(target=keep_busy)
     thread.start()
     try:
-        wait_until(lambda: list(Path(real.repository, "locks").iterdir()), timeout_seconds=20, what="a lock")
+        wait_until(lambda: list(Path(real.repository, "locks").iterdir()), timeout_seconds=60, what="a lock")
         finished = restic.run(command.Command(verb="prune", arguments=("prune", "--json")), real, StopToken())
         assert finished.exit_code == 11
     finally:
@@ -86,10 +87,10 @@ def test_a_locked_repository_is_told_from_all_else(restic: Runner, real: ResticE
 
 def test_a_child_that_is_killed_is_said_to_be(restic: Runner, real: ResticEnvironment, volume: Path) -> None:
     with (volume / "big").open("wb") as file:
-        file.truncate(4096 * MIB)
+        file.truncate(ENDLESS_BYTES)
 
     def kill_the_first() -> None:
-        wait_until(restic.running, timeout_seconds=20, what="restic to run")
+        wait_until(restic.running, timeout_seconds=60, what="restic to run")
         restic.kill(restic.running()[0].pid, because="the test says so")
 
     killer = threading.Thread(target=kill_the_first)
@@ -133,7 +134,7 @@ def test_nothing_secret_is_seen_from_outside(restic: Runner, s3: ResticEnvironme
     seen = list[str]()
 
     def look() -> None:
-        wait_until(restic.running, timeout_seconds=20, what="restic to run")
+        wait_until(restic.running, timeout_seconds=60, what="restic to run")
         seen.append(Path(f"/proc/{restic.running()[0].pid}/cmdline").read_text())
 
     thread = threading.Thread(target=look)
@@ -167,7 +168,7 @@ def test_opening_gives_up_at_its_deadline_and_names_what_restic_kept_trying(
         options=s3.options,
     )
     hurried = dataclasses.replace(
-        command.cat_config(no_lock=True, options=s3.options), answer_seconds=12 if "url" in changes else 3
+        command.cat_config(no_lock=True, options=s3.options), answer_seconds=18 if "url" in changes else 6
     )
     finished = restic.run(hurried, wrong, StopToken())
     assert error_from(finished).reason is reason
@@ -175,7 +176,7 @@ def test_opening_gives_up_at_its_deadline_and_names_what_restic_kept_trying(
 
 def test_a_killed_process_takes_its_restic_along(real: ResticEnvironment, volume: Path, restic: Runner) -> None:
     with (volume / "big").open("wb") as file:
-        file.truncate(8192 * MIB)
+        file.truncate(ENDLESS_BYTES)
     arguments = [str(binary("restic")), real.repository, real.cache_dir, str(volume)]
     ours = subprocess.Popen(
         [sys.executable, "-c", BACKS_UP_UNTIL_KILLED, *arguments],

@@ -72,7 +72,7 @@ def test_it_goes_on_beside_a_backup_and_takes_no_lock(restic: Runner, real: Rest
         words, env=real.variables(os.environ), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     ) as other:
         try:
-            held = wait_until(lambda: list_locks(restic, real, STOP), timeout_seconds=20, what="the other's lock")
+            held = wait_until(lambda: list_locks(restic, real, STOP), timeout_seconds=60, what="the other's lock")
             check_repository(restic, real, STOP, part="1/1", no_lock=True)
             assert [one.id for one in list_locks(restic, real, STOP)] == [one.id for one in held]
             locked = Command(verb="check", arguments=("check", "--json"), answer_seconds=30)
