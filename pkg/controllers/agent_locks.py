@@ -24,6 +24,7 @@ from pkg.manager.reconciler import Result, again_in, done
 from pkg.objectstore.errors import StoreError
 from pkg.objectstore.store import ObjectStore
 from pkg.restic.errors import ResticError
+from pkg.restic.locks import LockContent
 from pkg.restic.runner import ResticRunner
 from pkg.workqueue.key import Key
 
@@ -52,6 +53,7 @@ class AgentLockReconciler:
         self._runner = runner
         self._open_store = open_store
         self._sweeping: set[Key] = set()
+        self._known: dict[str, dict[str, LockContent]] = {}  # by UID: locks that are still there, for none changes
 
     def reconcile(self, key: Key) -> Result:
         """Takes one step for the repository of that key."""
@@ -98,5 +100,6 @@ class AgentLockReconciler:
             runner=self._runner,
             environment=lambda: self._agent.environment(repository, address, stop),
             why_dead=lambda lock: self._keeping.own.why_dead(lock, address),
+            known=self._known.setdefault(repository.metadata.uid, {}),
         )
         return sweep.run(stop)

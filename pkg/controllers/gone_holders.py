@@ -8,7 +8,7 @@ listing that showed no lock of its host.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -63,6 +63,7 @@ class HolderCleaner:
     stores: Stores
     runner: ResticRunner
     access: RepositoryAccess
+    _known: dict[str, dict[str, LockContent]] = field(default_factory=dict, init=False)
 
     def clean(self, repository: ResticRepository, stop: StopToken) -> HolderFinding:
         """Looks at every holder, and removes the locks of those that are dead.
@@ -90,6 +91,7 @@ class HolderCleaner:
             runner=self.runner,
             environment=lambda: self.access.environment(repository, stores.settings),
             why_dead=why_dead,
+            known=self._known.setdefault(repository.metadata.uid, {}),
         )
         swept = sweep.run(stop)
         ended = [uid for uid, one in seen.items() if _is_final(one)]

@@ -13,7 +13,7 @@ from pkg.restic.command import Command
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.errors import ResticError
 from pkg.restic.finished import Finished
-from pkg.restic.locks import LockContent
+from pkg.restic.locks import MANY, LockContent
 from pkg.restic.messages import ExitError
 from pkg.restic.password import Password
 from pkg.testing.fakerestic import FakeRestic
@@ -39,6 +39,7 @@ class World:
         for lock_id in self.locks:
             self.store.objects[f"shop/locks/{lock_id}"] = b"sealed"
         self.store.objects["shop/data/00/" + "9" * 64] = b"data"
+        self.known: dict[str, LockContent] = {}
 
     def answer(self, command: Command, environment: ResticEnvironment | None) -> Finished | None:
         lock_id = command.arguments[2]
@@ -57,6 +58,7 @@ class World:
             runner=self.restic,
             environment=lambda: ENVIRONMENT,
             why_dead=lambda lock: "ended" if lock.hostname == "restic-a" else "",
+            known=self.known,
         ).run(StopToken())
 
     @property
@@ -185,3 +187,18 @@ def test_files_that_are_no_locks_are_left_alone() -> None:
     world.store.objects["shop/locks/README"] = b"x"
     world.sweep()
     assert "README" in world.left
+
+
+def test_many_foreign_locks_are_read_once_and_hide_no_dead_one() -> None:
+    world = World()
+    foreign = {f"{number:064x}": ("laptop", 3) for number in range(MANY + 20)}
+    world.locks |= foreign
+    world.store.objects |= {f"shop/locks/{lock_id}": b"sealed" for lock_id in foreign}
+    assert not world.sweep().complete
+    assert world.sweep().complete
+    assert DEAD not in world.left
+    read = len(world.restic.commands)
+    swept = world.sweep()
+    assert len(world.restic.commands) == read, "nothing is read again"
+    assert {lock.id for lock in swept.left} == {LIVE, FOREIGN, *foreign}
+    assert set(world.known) == {LIVE, FOREIGN, *foreign}
