@@ -111,7 +111,7 @@ def test_a_pod_deleted_before_its_data_came_ends_the_restore_with_the_reason(
         label = f"ark.heptio.com/restore-name={name}"
         wait_until(
             lambda: installation.objects("podvolumerestores", selector=label),
-            timeout_seconds=30,
+            timeout_seconds=60,
             what="the volume's restore to be asked for",
         )
         delete_pod(workload, "one")
@@ -130,7 +130,7 @@ def test_a_pod_deleted_before_its_data_came_ends_the_restore_with_the_reason(
     volume_name = str(volume["metadata"]["name"])  # type: ignore[index] # JSON
     wait_until(
         lambda: phase_of(installation, "podvolumerestore", volume_name) == "Failed",
-        timeout_seconds=30,
+        timeout_seconds=60,
         what="the volume's restore to end as well",
     )
 

@@ -58,7 +58,7 @@ def test_canceling_ends_the_backup_and_the_restore_with_their_transfers(installa
     assert phase(installation, "restore", f"r-{name}") == "PartiallyFailed"
     wait_until(
         lambda: "Canceled" in json.dumps(installation.objects("podvolumerestores", selector=label)),
-        timeout_seconds=30,
+        timeout_seconds=60,
         what="the transfer to be canceled",
     )
     application.delete_namespace()

@@ -93,7 +93,7 @@ def wait_for_transfer(installation: Installation, kind: str, label: str, word_pa
 def kill_and_expect_gone(process: Process, *pids: int) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
-    wait_until(lambda: not any(map(exists, pids)), timeout_seconds=30, what=f"restic {pids} to be gone")
+    wait_until(lambda: not any(map(exists, pids)), timeout_seconds=60, what=f"restic {pids} to be gone")
 
 
 def wait_phase(installation: Installation, kind: str, name: str, phase: str) -> dict[str, object]:

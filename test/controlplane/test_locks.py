@@ -205,7 +205,7 @@ def test_an_agent_that_was_killed_removes_what_its_child_left_and_a_deleted_obje
     backup = f"b-{application.namespace}"
     pid, held = running_transfer(installation, application, backup)
     os.kill(installation.agents["node1"].pid, signal.SIGKILL)
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout_seconds=30, what="restic to go with its agent")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout_seconds=60, what="restic to go with its agent")
     assert held <= locks(installation, application.namespace)
     installation.agents["node1"].start()
     wait_until(
@@ -217,7 +217,7 @@ def test_an_agent_that_was_killed_removes_what_its_child_left_and_a_deleted_obje
     metadata = json.loads(captures(installation, backup))[0]["metadata"]
     pid = wait_until(lambda: restic_of(metadata["uid"]), timeout_seconds=60, what="restic to run again")
     installation.access.kubectl("delete", "podvolumebackup", metadata["name"], "-n", NAMESPACE)
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout_seconds=30, what="restic to end with its object")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout_seconds=60, what="restic to end with its object")
     wait_until(lambda: not locks(installation, application.namespace), timeout_seconds=60, what="its lock to go")
     assert wait_ended(installation, backup) == "PartiallyFailed"
 

@@ -131,7 +131,7 @@ def test_an_open_volume_holds_the_pod_until_it_is_let_go(pods: Pods, node: Stand
     mount = pods.volumes("held") / "kubernetes.io~csi" / pods.get("pvc", "data", ".spec.volumeName") / "mount"
     with subprocess.Popen([*node.prefix, "sh", "-c", f"cd '{mount}' && exec sleep 100"]) as holder:
         wait_until(
-            lambda: os.readlink(f"/proc/{holder.pid}/cwd").endswith("/mount"), timeout_seconds=30, what="the holder"
+            lambda: os.readlink(f"/proc/{holder.pid}/cwd").endswith("/mount"), timeout_seconds=60, what="the holder"
         )
         pods.delete("held")
         pods.wait("held", ".status.phase", "Failed")
@@ -149,7 +149,7 @@ def test_the_data_of_a_deleted_claim_go_with_it(
     (node.backing / pv).mkdir(exist_ok=True)
     control_plane.kubectl("delete", "pvc", "data", "--namespace", namespace, "--wait=false")
     pods.wait(pv, ".metadata.name", "", kind="pv")
-    wait_until(lambda: not (node.backing / pv).exists(), timeout_seconds=30, what="the data to be gone")
+    wait_until(lambda: not (node.backing / pv).exists(), timeout_seconds=60, what="the data to be gone")
 
 
 def execute(control_plane: ControlPlane, path: str, *command: str) -> dict[int, bytes]:
