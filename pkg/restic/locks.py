@@ -54,8 +54,16 @@ class Lock:
         return f"{self.id[:8]}: {kind}, {self.content.hostname} pid {self.content.pid}, refreshed {age} s ago"
 
 
-def list_locks(runner: ResticRunner, environment: ResticEnvironment, stop: StopToken) -> list[Lock]:
-    """All locks of a repository, the first hundred with their content.
+def list_locks(
+    runner: ResticRunner, environment: ResticEnvironment, stop: StopToken, known: dict[str, LockContent] | None = None
+) -> list[Lock]:
+    """All locks of a repository with their content; a hundred are read at most.
+
+    Args:
+        runner: Starts restic.
+        environment: Of which repository.
+        stop: Ends it.
+        known: What was read before, by id, which is not read again; what is read is added.
 
     Raises:
         ResticError: They cannot be read.
@@ -64,7 +72,12 @@ def list_locks(runner: ResticRunner, environment: ResticEnvironment, stop: StopT
     if finished.exit_code:
         raise error_from(finished)
     ids = sorted({line.strip() for line in finished.stdout.decode(errors="replace").splitlines() if line.strip()})
-    return [read_lock(runner, environment, one, stop) for one in ids[:MANY]]
+    contents = {} if known is None else known
+    found = [Lock(id=one, content=contents[one]) for one in ids if one in contents]
+    unread = [one for one in ids if one not in contents]
+    read = [read_lock(runner, environment, one, stop) for one in unread[:MANY]]
+    contents |= {lock.id: lock.content for lock in read if lock.content is not None}
+    return sorted([*found, *read], key=lambda lock: lock.id)
 
 
 def lock_ids(store: ObjectStore, directory: str) -> list[str]:

@@ -18,7 +18,7 @@ from pkg.restic.command import Command
 from pkg.restic.environment import ResticEnvironment
 from pkg.restic.errors import ResticError
 from pkg.restic.finished import Finished
-from pkg.restic.locks import Lock, list_locks
+from pkg.restic.locks import Lock, LockContent, list_locks
 from pkg.restic.messages import ExitError, Message
 from pkg.restic.runner import ResticRunner
 
@@ -63,6 +63,7 @@ class PatientRunner:
         if environment is None or not command.lock_wait_seconds:
             return self._inner.run(command, environment, stop, on_message)
         give_up, listener = self._clock.monotonic() + command.lock_wait_seconds, on_message
+        known: dict[str, LockContent] = {}
         for seconds in itertools.chain((FIRST_ROUND_SECONDS,), itertools.repeat(ROUND_SECONDS)):
             left = max(1.0, give_up - self._clock.monotonic())
             once = command.with_lock_wait(int(min(left, seconds)))
@@ -70,7 +71,7 @@ class PatientRunner:
             if finished.exit_code != LOCKED_EXIT_CODE:
                 return finished
             listener = self._going_on(on_message)
-            named = self._named(command, environment, stop) or _first_line(finished)
+            named = self._named(command, environment, stop, known) or _first_line(finished)
             if self._clock.monotonic() >= give_up:
                 return _gave_up(finished, command.lock_wait_seconds, named)
             self._on_locked(named)
@@ -89,10 +90,12 @@ class PatientRunner:
 
         return listen
 
-    def _named(self, command: Command, environment: ResticEnvironment, stop: StopToken) -> str:
+    def _named(
+        self, command: Command, environment: ResticEnvironment, stop: StopToken, known: dict[str, LockContent]
+    ) -> str:
         """The locks that are in the way; empty when they cannot be read, or are gone."""
         try:
-            found = list_locks(self._inner, environment, stop)
+            found = list_locks(self._inner, environment, stop, known)
         except ResticError:
             return ""
         exclusive = [lock for lock in found if lock.content is not None and lock.content.exclusive]

@@ -140,3 +140,10 @@ def test_the_line_about_the_lock_is_taken_back_when_restic_goes_on() -> None:
     runner = PatientRunner(Talking(), FakeClock(automatic=True), on_locked=said.append, describe=lambda lock: lock.id)
     runner.run(command.backup(directory="/v", tags={}, lock_wait_seconds=60), ENVIRONMENT, StopToken())
     assert said == [LOCKED.message, ""]
+
+
+def test_each_lock_is_read_once_however_often_it_is_in_the_way() -> None:
+    world = World(rounds=5)
+    world.run()
+    assert [called.arguments[2][:1] for called in world.restic.commands if called.verb == "cat lock"] == ["1", "2"]
+    assert len(world.said) == 5
