@@ -1,7 +1,7 @@
 """Programs that npm installs: a copy of their directory with the packages of its lock, and a script that starts them.
 
 The lock holds a hash for every package and no address, so whatever registry the user's npm asks must answer with
-the very same content.
+the very same content. `unneeded.js` of the directory keeps the program from loading what it would never call.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from hack.toolchain_catalogue import Tool
 
 COMMAND = ("npm", "ci", "--no-progress")
-_START = '#!/bin/sh\nexec node "$(dirname "$0")/{script}" "$@"\n'
+_START = '#!/bin/sh\nhere=$(dirname "$0")\nexec node --require "$here/unneeded.js" "$here/{script}" "$@"\n'
 
 
 def version(tool: Tool) -> str:
