@@ -72,22 +72,19 @@ def verdict(
         return AgentVerdict(reason=Reason.NODE_GONE, message=f"node {node_name} {why}")
     if any(_is_ready_on(pod, node_name) for pod in agent_pods):
         return AgentVerdict(ready=True)
-    if daemon_set is None:
-        return AgentVerdict(
-            reason=Reason.NO_AGENT, message=f"there is no DaemonSet {RESTIC_DAEMONSET}, so no agent runs on any node"
-        )
-    exclusion = excluded_by(node, daemon_set.spec.template.spec)
+    exclusion = excluded_by(node, daemon_set.spec.template.spec) if daemon_set else ""
     if exclusion:
         return AgentVerdict(reason=Reason.NO_AGENT, message=f"no agent on node {node_name}: {exclusion}")
     not_ready = _not_ready(node)
     if not_ready is not None:
         return _of_absent_node(node_name, not_ready, waited_seconds, now)
+    # One that is deleted and made again must not end what its agents go on with.
+    missing = "" if daemon_set else f"; there is no DaemonSet {RESTIC_DAEMONSET}"
     if waited_seconds >= AGENT_WAIT_SECONDS:
-        return AgentVerdict(
-            reason=Reason.NO_AGENT,
-            message=f"no agent became ready on node {node_name} within {AGENT_WAIT_SECONDS / 60:.0f} minutes",
-        )
-    return AgentVerdict(message=f"waiting for the agent of node {node_name}")
+        minutes = f"{AGENT_WAIT_SECONDS / 60:.0f} minutes"
+        message = f"no agent became ready on node {node_name} within {minutes}{missing}"
+        return AgentVerdict(reason=Reason.NO_AGENT, message=message)
+    return AgentVerdict(message=f"waiting for the agent of node {node_name}{missing}")
 
 
 def _is_out_of_service(node: Node) -> bool:

@@ -109,7 +109,9 @@ def test_a_node_that_came_back_is_a_node() -> None:
             "n1 is not Ready for 5 minutes (NodeStatusUnknown: Kubelet stopped posting",
             id="a node that has been away for five minutes, however short this backup has waited",
         ),
-        pytest.param(node(), None, 0.0, Reason.NO_AGENT, "DaemonSet", id="no DaemonSet at all"),
+        pytest.param(
+            node(), None, AGENT_WAIT_SECONDS, Reason.NO_AGENT, "there is no DaemonSet", id="no DaemonSet at all"
+        ),
         pytest.param(node(GPU), daemon_set(), 0.0, Reason.NO_AGENT, "gpu=yes:NoSchedule", id="the taint is named"),
         pytest.param(
             node(), daemon_set(selector={"disk": "ssd"}), 0.0, Reason.NO_AGENT, "disk=ssd", id="the label is named"
