@@ -28,6 +28,11 @@ LOCK_WAIT_SECONDS = 600  # a backup outranks housekeeping (operators.md, default
 FORGET_BATCH = 500
 _ERROR_LIMIT = 400
 _NOT_TOLD = (Reason.BACKEND_UNREACHABLE, Reason.CREDENTIALS_REFUSED, Reason.BUCKET_MISSING)
+# What was read and is not what was written; no trouble on the way makes restic 0.19 say this.
+_SURELY_BROKEN = re.compile(
+    r"ciphertext verification failed|unexpected file size|file is too short|ID does not match|hash does not match",
+    re.IGNORECASE,
+)
 _TOTAL = re.compile(rb"^(?:total prune|this removes):\s+(?P<blobs>\d+) blobs / (?P<size>.+)$", re.MULTILINE)
 _RETENTION = re.compile(
     r"WORM protected|object ?lock|retention ?(policy|period)|RetentionPolicyNotMet|BlobImmutable|immutab"
@@ -149,7 +154,7 @@ def check_repository(
 
 def _damaged(finished: Finished, summary: Summary) -> ResticFailedError:
     said = reason_from_words(finished.words)
-    if said in _NOT_TOLD:  # what could not be read need not be broken
+    if said in _NOT_TOLD and not _SURELY_BROKEN.search(finished.words):  # what could not be read need not be broken
         message = f"not everything could be read: {_first_error(finished)}"
         return _failed(finished, said, message)
     packs = f", broken packs: {', '.join(summary.broken_packs[:3])}" if summary.broken_packs else ""
