@@ -1,4 +1,4 @@
-"""Every promise to an operator has a test that is really there, or says what it waits for."""
+"""Every promise to an operator has a test that is really there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = range(1, 29)
-BINDING = {*(str(number) for number in range(1, 29)), "X"}
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,15 +20,12 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     number: str
     text: str
-    binding: bool = False
-    tests: tuple[str, ...] = ()
-    waits_for: str = ""
+    tests: tuple[str, ...]
 
 
 class Promises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file."""
 
-    features: dict[str, str]
     promise: tuple[Promise, ...]
 
 
@@ -47,11 +43,9 @@ def functions(file: Path) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("promise", FOUND.promise, ids=lambda promise: promise.number)
-def test_a_promise_has_tests_or_waits(promise: Promise) -> None:
-    assert promise.tests or promise.waits_for
-    assert promise.tests or not promise.binding, "a binding promise has a test now"
-    assert not (promise.binding and promise.waits_for), "a binding promise does not wait"
-    assert promise.waits_for in ("", *FOUND.features)
+def test_a_promise_has_tests(promise: Promise) -> None:
+    assert promise.text
+    assert promise.tests
 
 
 @pytest.mark.parametrize("test", sorted({test for promise in FOUND.promise for test in promise.tests}))
@@ -65,12 +59,4 @@ def test_a_named_test_exists(test: str) -> None:
 def test_every_number_is_there_once_and_in_order() -> None:
     numbers = [promise.number for promise in FOUND.promise]
     assert len(set(numbers)) == len(numbers)
-    assert sorted({int(group(promise)) for promise in FOUND.promise if group(promise) != "X"}) == list(NUMBERS)
-
-
-def test_what_binds_now_is_marked() -> None:
-    assert {group(promise) for promise in FOUND.promise if promise.binding} == BINDING
-
-
-def test_every_feature_is_waited_for() -> None:
-    assert {promise.waits_for for promise in FOUND.promise if promise.waits_for} == set(FOUND.features)
+    assert {group(promise) for promise in FOUND.promise} == {*map(str, NUMBERS), "X"}
