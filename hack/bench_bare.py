@@ -14,13 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from pkg.apis.ark import StorageProvider
 from pkg.apis.names import CREDENTIALS_SECRET, PASSWORD_KEY
+from pkg.apis.volumes import ResticRepository
 from pkg.cli.restic_server import CHILD_NICENESS
 from pkg.objectstore.credentials import load_credentials
 from pkg.objectstore.location import storage_location
-from pkg.restic.command import Command, init
+from pkg.restic.command import Command, init, key_list
 from pkg.restic.environment import ResticEnvironment, restic_environment
+from pkg.restic.messages import Key
 from pkg.restic.password import Password
 from pkg.testing.assets import binary
 from pkg.testing.installation import Installation
@@ -58,11 +62,18 @@ class BareRestic:
 
 
 def beside_ark(installation: Installation, node: str, identifier: str) -> BareRestic:
-    """Restic on one of Ark's repositories, with the agent's cache."""
+    """Restic on one of Ark's repositories, with the agent's cache and the key that `restic init` made.
+
+    Left to itself restic takes whichever key it happens to try first, and that may be the cheap one.
+    """
     cache = _credentials(installation, node).parent / "restic-cache"
-    return BareRestic(
-        prefix=installation.nodes[node].prefix, environment=_environment(installation, node, identifier, cache)
-    )
+    environment = _environment(installation, node, identifier, cache)
+    made = BareRestic(prefix=installation.nodes[node].prefix, environment=environment)
+    found = [msgspec.convert(one, ResticRepository) for one in installation.objects("resticrepositories")]
+    (cheap,) = (one.status.fast_key_id for one in found if one.spec.restic_identifier == identifier)
+    keys = msgspec.json.decode(made.answer(key_list(options=environment.options)), type=list[Key])
+    (ordinary,) = (one.id for one in keys if not cheap.startswith(one.id))
+    return BareRestic(prefix=made.prefix, environment=environment.with_key_hint(ordinary))
 
 
 def own_repository(installation: Installation, node: str, cache_dir: Path) -> BareRestic:
