@@ -66,7 +66,7 @@ def beside_ark(installation: Installation, node: str, identifier: str) -> BareRe
 
     Left to itself restic takes whichever key it happens to try first, and that may be the cheap one.
     """
-    cache = _credentials(installation, node).parent / "restic-cache"
+    cache = credentials_file(installation, node).parent / "restic-cache"
     environment = _environment(installation, node, identifier, cache)
     made = BareRestic(prefix=installation.nodes[node].prefix, environment=environment)
     found = [msgspec.convert(one, ResticRepository) for one in installation.objects("resticrepositories")]
@@ -90,7 +90,7 @@ def _environment(installation: Installation, node: str, identifier: str, cache_d
     secret = installation.get("secret", CREDENTIALS_SECRET)["data"]
     assert isinstance(secret, dict)
     provider = StorageProvider(name="aws", bucket=installation.bucket, config=installation.store_config())
-    cloud = _credentials(installation, node)
+    cloud = credentials_file(installation, node)
     return restic_environment(
         repository=identifier,
         password=Password(base64.b64decode(secret[PASSWORD_KEY]).decode().rstrip("\r\n")),
@@ -100,5 +100,6 @@ def _environment(installation: Installation, node: str, identifier: str, cache_d
     )
 
 
-def _credentials(installation: Installation, node: str) -> Path:
+def credentials_file(installation: Installation, node: str) -> Path:
+    """The store's credentials as the agent of a node reads them."""
     return next(path for path in installation.credentials_files() if path.parent.name == f"agent-{node}")

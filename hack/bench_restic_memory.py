@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hack.bench_restic_stage import ResticStage
 from hack.bench_stage import NODE
+from pkg.apis.names import SLOTS_LABEL
 
 LOOK_SECONDS = 0.05
 VOLUME_MIB = 256
-SLOTS_LABEL = "ark.heptio.com/restic-slots"
 
 
 def peak_mib(stage: ResticStage, volumes: int) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from hack.bench_bare import credentials_file
 from hack.bench_figures import Row, Samples, limit_row
 from hack.bench_stage import BUCKET, NODE, Stage, stage
 from pkg.apis.ark import StorageProvider
@@ -21,6 +22,7 @@ from pkg.objectstore.credentials import load_credentials
 from pkg.objectstore.layout import backup_keys
 from pkg.objectstore.location import storage_location
 from pkg.objectstore.store import ObjectStore
+from pkg.restore.fields import object_at
 from pkg.testing.installation import NAMESPACE
 from pkg.testing.processes import HarnessError, wait_until
 
@@ -77,7 +79,7 @@ def fill(store: ObjectStore) -> None:
 
     def put(number: int) -> None:
         name = f"known-{number}"
-        metadata = {**dict(raw["metadata"]), "name": name, "uid": str(uuid.uuid4())}  # type: ignore[arg-type]  # JSON
+        metadata = {**object_at(raw, "metadata"), "name": name, "uid": str(uuid.uuid4())}
         store.put(backup_keys(name).metadata, msgspec.json.encode({**raw, "metadata": metadata}))
 
     with ThreadPoolExecutor(PUTTERS) as pool:
@@ -86,6 +88,6 @@ def fill(store: ObjectStore) -> None:
 
 def _store(made: Stage) -> ObjectStore:
     installation = made.installation
-    cloud = next(path for path in installation.credentials_files() if path.parent.name == f"agent-{NODE}")
+    cloud = credentials_file(installation, NODE)
     location = storage_location(StorageProvider(name="aws", bucket=BUCKET, config=installation.store_config()))
     return open_store(location, load_credentials("aws", {"AWS_SHARED_CREDENTIALS_FILE": str(cloud)}))

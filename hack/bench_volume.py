@@ -25,6 +25,7 @@ from pkg.apis.names import NODE_LABEL
 from pkg.kube.client import Client
 from pkg.kube.refs import POD_VOLUME_BACKUPS
 from pkg.restic.command import backup
+from pkg.restore.fields import object_at, text_at
 from pkg.testing.application import Application
 from pkg.testing.installation import NAMESPACE, Installation
 from pkg.testing.processes import HarnessError
@@ -115,9 +116,8 @@ def first_capture(installation: Installation) -> tuple[Path, JsonObject]:
     application.shell("data", CONTENTS)
     installation.ark("backup", "create", "first", "--include-namespaces", APPLICATION, "--wait")
     found: JsonObject = json.loads(json.dumps(installation.objects("podvolumebackups")[0]))
-    spec, status = found["spec"], found["status"]
-    assert isinstance(spec, dict) and isinstance(status, dict)  # noqa: PT018 - a script, not a test
-    return application.directory("data"), {**spec, "parentSnapshotID": status["snapshotID"]}
+    spec: JsonObject = {**object_at(found, "spec"), "parentSnapshotID": text_at(found, "status", "snapshotID")}
+    return application.directory("data"), spec
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -37,10 +37,6 @@ class Execute(Protocol):
         ...
 
 
-def _cannot_execute(pod: str, command: Sequence[str], on_output: Callable[[int, bytes], None]) -> int:
-    raise NotImplementedError(f"this connection runs nothing in pod {pod}")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """A cluster, and the namespace that Ark runs in.
@@ -53,7 +49,7 @@ class Connection:
     client: Client
     namespace: str
     forward: Callable[[str, int], AbstractContextManager[tuple[str, int]]]
-    execute: Execute = _cannot_execute
+    execute: Execute
     clock: Clock = REAL_CLOCK
 
 

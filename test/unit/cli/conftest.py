@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -45,9 +45,12 @@ def cluster(api: FakeApi, clock: FakeClock, forwarded: list[tuple[str, int]]) ->
     def forward(pod: str, port: int) -> Iterator[tuple[str, int]]:
         yield forwarded[0]
 
+    def execute(pod: str, command: Sequence[str], on_output: Callable[[int, bytes], None]) -> int:
+        raise AssertionError(f"nothing runs in pod {pod}")
+
     def connector(flags: ClusterFlags) -> Connection:
         namespace = flags.namespace or "heptio-ark"
-        return Connection(client=api.client, namespace=namespace, forward=forward, clock=clock)
+        return Connection(client=api.client, namespace=namespace, forward=forward, execute=execute, clock=clock)
 
     return ClusterFlags(connector=connector)
 
